@@ -1,0 +1,51 @@
+/**
+ * Byte sources: random access to the bytes of a file, wherever it lies (memory, disk, HTTP, OPFS).
+ *
+ * Readers of formats (safetensors, GGUF) know only this interface. It refuses to know any format.
+ */
+
+import { FileError } from "../errors.ts";
+
+/** Gives random access to the bytes of one file. */
+export interface ByteSource {
+  /** Names the file in messages. */
+  readonly name: string;
+  /** The file's length in bytes. */
+  readonly sizeBytes: number;
+  /** The absolute path, for a file on disk: a runtime may map it instead of reading it. */
+  readonly path?: string;
+  /**
+   * Reads exactly `lengthBytes` bytes from `offset`.
+   * @throws {@link FileError} when the range lies outside the file or fewer bytes can be had.
+   */
+  read(offset: number, lengthBytes: number, signal?: AbortSignal): Promise<Uint8Array>;
+  /** Releases handles; reading afterwards fails. */
+  close(): Promise<void>;
+}
+
+/** Checks a range against a file's length. @throws {@link FileError} */
+export function assertRange(name: string, sizeBytes: number, offset: number, lengthBytes: number): void {
+  const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(lengthBytes);
+  if (!whole || offset < 0 || lengthBytes < 0 || offset + lengthBytes > sizeBytes) {
+    throw new FileError({
+      where: name,
+      what: "a read lies outside the file",
+      got: `${lengthBytes} bytes at ${offset}`,
+      expected: `a range within ${sizeBytes} bytes`,
+      remedy: "The file is probably truncated: fetch it again.",
+    });
+  }
+}
+
+/** Wraps bytes in memory as a source, without copying. */
+export function memoryByteSource(name: string, bytes: Uint8Array): ByteSource {
+  return {
+    name,
+    sizeBytes: bytes.length,
+    async read(offset, lengthBytes) {
+      assertRange(name, bytes.length, offset, lengthBytes);
+      return bytes.subarray(offset, offset + lengthBytes);
+    },
+    async close() {},
+  };
+}
