@@ -1,0 +1,35 @@
+/**
+ * Operators of attention: rotary embedding.
+ */
+
+import { assertRank, assertSameDim, assertSameDType, inputAt, type ShapeRule } from "../shape-rule.ts";
+
+/** Lists the attributes of each attention operator. */
+export interface AttentionAttributes {
+  /**
+   * Rotates the pairs (i, i + D/2) of each head by the angle of its token: inputs are x `[1, H, T, D]`,
+   * cos `[1, T, D/2]`, sin `[1, T, D/2]`; the layout of Hugging Face (halves, not interleaved).
+   */
+  RotaryEmbedding: Readonly<Record<string, never>>;
+}
+
+/** Gives the shape rule of each attention operator. */
+export const attentionShapes: {
+  readonly [Op in keyof AttentionAttributes]: ShapeRule<AttentionAttributes[Op]>;
+} = {
+  RotaryEmbedding: (inputs) => {
+    const x = inputAt("RotaryEmbedding", inputs, 0);
+    const cos = inputAt("RotaryEmbedding", inputs, 1);
+    const sin = inputAt("RotaryEmbedding", inputs, 2);
+    assertSameDType("RotaryEmbedding", [x, cos, sin]);
+    assertRank("RotaryEmbedding", x.shape, 4);
+    const [batch = 0, , tokens = 0, headSize = 0] = x.shape;
+    for (const table of [cos, sin]) {
+      assertRank("RotaryEmbedding", table.shape, 3);
+      assertSameDim("RotaryEmbedding", "a table's batch", table.shape[0] ?? 0, batch);
+      assertSameDim("RotaryEmbedding", "a table's rows", table.shape[1] ?? 0, tokens);
+      assertSameDim("RotaryEmbedding", "a table's width", table.shape[2] ?? 0, Number(headSize) / 2);
+    }
+    return [x];
+  },
+};

@@ -1,0 +1,65 @@
+/**
+ * Reductions over axes, softmax and normalisation.
+ */
+
+import {
+  assertDType,
+  assertSameDim,
+  assertSameDType,
+  inputAt,
+  resolveAxis,
+  type ShapeRule,
+} from "../shape-rule.ts";
+
+interface ReduceAttributes {
+  readonly axes: readonly number[];
+  readonly keepDims: boolean;
+}
+
+/** Lists the attributes of each reduction. */
+export interface ReductionAttributes {
+  ReduceSum: ReduceAttributes;
+  ReduceMean: ReduceAttributes;
+  ReduceMax: ReduceAttributes;
+  Softmax: { readonly axis: number };
+  /** `x / sqrt(mean(x^2) + epsilon) * weight` over the last axis; inputs are x `[..., n]` and weight `[n]`. */
+  RMSNormalization: { readonly epsilon: number };
+}
+
+const reduce =
+  (op: string): ShapeRule<ReduceAttributes> =>
+  (inputs, { axes, keepDims }) => {
+    const input = inputAt(op, inputs, 0);
+    const reduced = new Set(axes.map((axis) => resolveAxis(op, input.shape, axis)));
+    const shape = keepDims
+      ? input.shape.map((dim, axis) => (reduced.has(axis) ? 1 : dim))
+      : input.shape.filter((_, axis) => !reduced.has(axis));
+    return [{ dtype: input.dtype, shape }];
+  };
+
+/** Gives the shape rule of each reduction. */
+export const reductionShapes: {
+  readonly [Op in keyof ReductionAttributes]: ShapeRule<ReductionAttributes[Op]>;
+} = {
+  ReduceSum: reduce("ReduceSum"),
+  ReduceMean: reduce("ReduceMean"),
+  ReduceMax: reduce("ReduceMax"),
+  Softmax: (inputs, { axis }) => {
+    const input = inputAt("Softmax", inputs, 0);
+    assertDType("Softmax", input, "float32", "float64", "float16");
+    resolveAxis("Softmax", input.shape, axis);
+    return [input];
+  },
+  RMSNormalization: (inputs) => {
+    const input = inputAt("RMSNormalization", inputs, 0);
+    const weight = inputAt("RMSNormalization", inputs, 1);
+    assertSameDType("RMSNormalization", [input, weight]);
+    assertSameDim(
+      "RMSNormalization",
+      "the weight does not fit",
+      weight.shape.at(-1) ?? 0,
+      input.shape.at(-1) ?? 0,
+    );
+    return [input];
+  },
+};

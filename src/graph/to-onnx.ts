@@ -1,0 +1,185 @@
+/**
+ * Lowers a graph to an ONNX model: names, attributes as ONNX wants them, constants inline or external.
+ *
+ * What is an attribute here and an input there (axes, shapes, ranges) becomes an int64 constant.
+ */
+
+import { InternalError, ShapeError } from "../errors.ts";
+import { tensorDataTypes } from "../onnx/codes.ts";
+import {
+  externalTensor,
+  floatAttribute,
+  graphAttribute,
+  inlineTensor,
+  intAttribute,
+  intsAttribute,
+  type OnnxAttribute,
+  type OnnxGraph,
+  type OnnxNode,
+  type OnnxTensor,
+  valueInfo,
+  writeModel,
+} from "../onnx/model-writer.ts";
+import { hostTensor } from "../tensor/host-tensor.ts";
+import { formatShape } from "../tensor/shape.ts";
+import type { Shape } from "./dim.ts";
+import type { ExternalData, Graph, Node, OpAttributes, OpName } from "./graph.ts";
+
+/** Is the version of the standard operators that the lowering writes. */
+export const onnxOpset = 24;
+
+/** Says how one node is written. */
+interface OnnxForm {
+  readonly attributes?: readonly OnnxAttribute[];
+  /** Constant int64 inputs that follow the node's own, `undefined` for an absent optional one. */
+  readonly constants?: readonly (readonly number[] | undefined)[];
+}
+
+type FormOf<Op extends OpName> = (node: Node<Op>, lowering: Lowering) => OnnxForm;
+
+const plain = (): OnnxForm => ({});
+
+const reduce = (node: { readonly attributes: OpAttributes["ReduceSum"] }): OnnxForm => ({
+  attributes: [intAttribute("keepdims", node.attributes.keepDims ? 1 : 0)],
+  constants: [node.attributes.axes],
+});
+
+/** Writes a target shape: 0 keeps the input's extent at that axis, -1 is the one that is inferred. */
+function reshapeTarget(input: Shape, target: Shape): number[] {
+  let inferred = 0;
+  const extents = target.map((dim, axis) => {
+    if (typeof dim === "number") return dim;
+    if (dim === input[axis]) return 0;
+    inferred += 1;
+    return -1;
+  });
+  if (inferred > 1) {
+    throw new ShapeError({
+      where: "Reshape",
+      what: "more than one symbolic extent moves",
+      got: `${formatShape(input)} to ${formatShape(target)}`,
+      expected: "at most one",
+    });
+  }
+  return extents;
+}
+
+const forms: { readonly [Op in OpName]: FormOf<Op> } = {
+  Identity: plain,
+  Add: plain,
+  Sub: plain,
+  Mul: plain,
+  Div: plain,
+  Max: plain,
+  Min: plain,
+  Neg: plain,
+  Exp: plain,
+  Log: plain,
+  Sqrt: plain,
+  Sigmoid: plain,
+  Tanh: plain,
+  Elu: ({ attributes }) => ({ attributes: [floatAttribute("alpha", attributes.alpha)] }),
+  Where: plain,
+  Cast: ({ attributes }) => ({ attributes: [intAttribute("to", tensorDataTypes[attributes.to])] }),
+  MatMul: plain,
+  Gemm: ({ attributes }) => ({ attributes: [intAttribute("transB", attributes.transposeB ? 1 : 0)] }),
+  Reshape: ({ inputs, attributes }) => ({
+    constants: [reshapeTarget(inputs[0]?.shape ?? [], attributes.shape)],
+  }),
+  Transpose: ({ attributes }) => ({ attributes: [intsAttribute("perm", attributes.permutation)] }),
+  Concat: ({ attributes }) => ({ attributes: [intAttribute("axis", attributes.axis)] }),
+  Slice: ({ attributes: { axis, start, end } }) => ({ constants: [[start], [end], [axis]] }),
+  Split: ({ inputs, attributes: { axis, sizes } }) => ({
+    attributes: [intAttribute("axis", axis)],
+    ...(inputs.length === 1 && { constants: [sizes.map(Number)] }),
+  }),
+  Gather: plain,
+  ReduceSum: reduce,
+  ReduceMean: reduce,
+  ReduceMax: reduce,
+  Softmax: ({ attributes }) => ({ attributes: [intAttribute("axis", attributes.axis)] }),
+  RMSNormalization: ({ attributes }) => ({
+    attributes: [intAttribute("axis", -1), floatAttribute("epsilon", attributes.epsilon)],
+  }),
+  RotaryEmbedding: plain,
+  If: ({ attributes }, lowering) => ({
+    attributes: [
+      graphAttribute("then_branch", lowering.lowerBranch(attributes.thenBranch)),
+      graphAttribute("else_branch", lowering.lowerBranch(attributes.elseBranch)),
+    ],
+  }),
+};
+
+/** Names a file of external data as the runtime will be told of it. */
+export type NameLocation = (external: ExternalData) => string;
+
+class Lowering {
+  readonly #constants = new Map<string, OnnxTensor>();
+  readonly #locate: NameLocation;
+
+  constructor(locate: NameLocation) {
+    this.#locate = locate;
+  }
+
+  #int64Constant(values: readonly number[]): string {
+    const name = `int64:${values.join(",")}`;
+    if (!this.#constants.has(name)) {
+      const data = BigInt64Array.from(values.map(BigInt));
+      this.#constants.set(name, inlineTensor(name, hostTensor("int64", [values.length], data)));
+    }
+    return name;
+  }
+
+  #lowerNode<Op extends OpName>(node: Node<Op>): OnnxNode {
+    const form: OnnxForm = forms[node.op](node, this);
+    const constants = (form.constants ?? []).map((values) =>
+      values === undefined ? "" : this.#int64Constant(values),
+    );
+    return {
+      name: node.outputs[0]?.name ?? node.op,
+      opType: node.op,
+      input: [...node.inputs.map((value) => value.name), ...constants],
+      output: node.outputs.map((value) => value.name),
+      attribute: [...(form.attributes ?? [])],
+    };
+  }
+
+  lowerBranch(graph: Graph): OnnxGraph {
+    if (graph.inputs.length > 0 || graph.initializers.length > 0) {
+      throw new InternalError({ where: graph.name, what: "a branch has inputs or constants of its own" });
+    }
+    return {
+      name: graph.name,
+      node: graph.nodes.map((node) => this.#lowerNode(node)),
+      output: graph.outputs.map(({ name, dtype, shape }) => valueInfo(name, dtype, shape)),
+    };
+  }
+
+  lowerGraph(graph: Graph): OnnxGraph {
+    const node = graph.nodes.map((item) => this.#lowerNode(item));
+    const own = graph.initializers.map(({ value, data }) =>
+      data.kind === "inline"
+        ? inlineTensor(value.name, data.tensor)
+        : externalTensor(value.name, value.dtype, value.shape.map(Number), {
+            location: this.#locate(data.external),
+            offset: data.external.offset,
+            lengthBytes: data.external.lengthBytes,
+          }),
+    );
+    return {
+      name: graph.name,
+      node,
+      input: graph.inputs.map(({ name, dtype, shape }) => valueInfo(name, dtype, shape)),
+      output: graph.outputs.map(({ name, dtype, shape }) => valueInfo(name, dtype, shape)),
+      initializer: [...own, ...this.#constants.values()],
+    };
+  }
+}
+
+/**
+ * Lowers a graph to the bytes of an ONNX model.
+ * @param locate names the file of an external constant; constants keep their offsets.
+ */
+export function graphToOnnx(graph: Graph, locate: NameLocation): Uint8Array {
+  return writeModel(new Lowering(locate).lowerGraph(graph), { "": onnxOpset });
+}

@@ -1,0 +1,67 @@
+/**
+ * ONNX Runtime in Node: on the CPU, or on the GPU through its WebGPU provider.
+ *
+ * The only file that imports `onnxruntime-node`. Checkpoint files on disk are mapped by the runtime itself.
+ */
+
+import { dirname, relative, sep } from "node:path";
+import type { InferenceSession } from "onnxruntime-common";
+import * as ort from "onnxruntime-node";
+import type { ByteSource } from "../files/byte-source.ts";
+import { createOrtRuntime, type ExternalFiles, linkFilesAsBytes } from "./ort.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** Names a device that Node can run on. */
+export type NodeDevice = "cpu" | "webgpu";
+
+/** Configures the runtime. */
+export interface NodeRuntimeOptions {
+  readonly device?: NodeDevice;
+  /** Threads within an operator; by default ONNX Runtime takes one a physical core. */
+  readonly threads?: number;
+  /** Writes a Chrome trace of operator times to files with this prefix. */
+  readonly profilePrefix?: string;
+}
+
+function commonFolder(paths: readonly string[]): string {
+  let folder = dirname(paths[0] ?? sep);
+  while (!paths.every((path) => path.startsWith(folder === sep ? sep : folder + sep)))
+    folder = dirname(folder);
+  return folder;
+}
+
+async function linkFiles(sources: readonly ByteSource[], signal?: AbortSignal): Promise<ExternalFiles> {
+  const paths = new Map<ByteSource, string>();
+  for (const source of sources) if (source.path !== undefined) paths.set(source, source.path);
+  const inMemory = await linkFilesAsBytes(
+    sources.filter((source) => !paths.has(source)),
+    signal,
+  );
+  if (paths.size === 0) return inMemory;
+  const folder = commonFolder([...paths.values()]);
+  return {
+    locate(source) {
+      const path = paths.get(source);
+      return path === undefined ? inMemory.locate(source) : relative(folder, path);
+    },
+    sessionOptions: {
+      ...inMemory.sessionOptions,
+      extra: { session: { model_external_initializers_file_folder_path: folder } },
+    },
+  };
+}
+
+/** Creates the runtime of a device in Node. */
+export function createNodeRuntime({
+  device = "cpu",
+  threads,
+  profilePrefix,
+}: NodeRuntimeOptions = {}): Runtime {
+  const sessionOptions: InferenceSession.SessionOptions = {
+    executionProviders: [device],
+    logSeverityLevel: 3,
+    ...(threads !== undefined && { intraOpNumThreads: threads }),
+    ...(profilePrefix !== undefined && { enableProfiling: true, profileFilePrefix: profilePrefix }),
+  };
+  return createOrtRuntime({ name: `onnxruntime-node ${device}`, ort, sessionOptions, linkFiles });
+}

@@ -1,0 +1,37 @@
+/**
+ * What runs graphs: one interface for ONNX Runtime in Node, in the browser, and the reference interpreter.
+ *
+ * It refuses to know what a graph is for. A session holds its weights; tensors go in and come out by name.
+ */
+
+import type { Graph } from "../graph/graph.ts";
+import type { HostTensor } from "../tensor/host-tensor.ts";
+
+/** Carries tensors by name. */
+export type NamedTensors = Readonly<Record<string, HostTensor>>;
+
+/** Can run graphs on one device. */
+export interface Runtime {
+  /** Names the runtime and device, such as `onnxruntime-node cpu`. */
+  readonly name: string;
+  /**
+   * Compiles a graph and takes in its constants.
+   * @throws {@link OutOfMemoryError} when the constants do not fit.
+   * @throws {@link UnsupportedError} when the device lacks an operator.
+   */
+  createSession(graph: Graph, signal?: AbortSignal): Promise<RuntimeSession>;
+}
+
+/** Is a compiled graph with its constants. */
+export interface RuntimeSession extends AsyncDisposable {
+  /** Names what {@link RuntimeSession.run} must be given. */
+  readonly inputNames: readonly string[];
+  /** Names what {@link RuntimeSession.run} can give. */
+  readonly outputNames: readonly string[];
+  /**
+   * Runs the graph. Feeds are read during the call and not kept.
+   * @param outputs names of the outputs wanted; all by default.
+   * @throws {@link InvalidRequestError} on an unknown or missing name, or a tensor that does not fit its input.
+   */
+  run(feeds: NamedTensors, outputs?: readonly string[]): Promise<Record<string, HostTensor>>;
+}
