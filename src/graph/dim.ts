@@ -140,6 +140,24 @@ export function evaluateDim(dim: Dim, bindings: ReadonlyMap<string, number>): nu
 }
 
 /**
+ * Matches an extent to its actual size, and binds its symbol when just one is unbound.
+ * @returns whether the size is possible; true while two or more symbols are unbound.
+ */
+export function bindDim(dim: Dim, size: number, bindings: Map<string, number>): boolean {
+  const { terms, constant } = parseDim(dim);
+  const unbound = [...terms].filter(([symbol]) => !bindings.has(symbol));
+  if (unbound.length > 1) return true;
+  let rest = size - constant;
+  for (const [symbol, factor] of terms) rest -= factor * (bindings.get(symbol) ?? 0);
+  const [free] = unbound;
+  if (free === undefined) return rest === 0;
+  const [symbol, factor] = free;
+  if (rest < 0 || rest % factor !== 0) return false;
+  bindings.set(symbol, rest / factor);
+  return true;
+}
+
+/**
  * Broadcasts shapes by the rules of numpy: aligned at the right, an extent of 1 stretches.
  * @throws {@link ShapeError} when two extents differ and none is 1.
  */

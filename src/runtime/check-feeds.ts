@@ -3,22 +3,52 @@
  */
 
 import { InvalidRequestError } from "../errors.ts";
+import { bindDim } from "../graph/dim.ts";
 import type { Graph, Value } from "../graph/graph.ts";
+import type { HostTensor } from "../tensor/host-tensor.ts";
 import { formatShape } from "../tensor/shape.ts";
 import type { NamedTensors } from "./runtime.ts";
 
-function fits(value: Value, shape: readonly number[]): boolean {
+function fits(value: Value, tensor: HostTensor): boolean {
   return (
-    shape.length === value.shape.length &&
-    value.shape.every((dim, axis) => typeof dim === "string" || dim === shape[axis])
+    tensor.dtype === value.dtype &&
+    tensor.shape.length === value.shape.length &&
+    value.shape.every((dim, axis) => typeof dim === "string" || dim === tensor.shape[axis])
   );
 }
 
+/** Binds the symbols of the inputs, those that stand alone first, so that sums of them can be checked. */
+function bindSymbols(graph: Graph, feeds: NamedTensors): ReadonlyMap<string, number> {
+  const bindings = new Map<string, number>();
+  for (const alone of [true, false]) {
+    for (const { name, shape } of graph.inputs) {
+      shape.forEach((dim, axis) => {
+        if (typeof dim === "number" || /^\w+$/.test(dim) !== alone) return;
+        const size = feeds[name]?.shape[axis] ?? 0;
+        if (bindDim(dim, size, bindings)) return;
+        const bound = [...bindings].filter(([symbol]) => dim.split(/\W/).includes(symbol));
+        throw new InvalidRequestError({
+          where: `graph ${graph.name}`,
+          what: `input ${name} disagrees with the others about extent ${dim} at axis ${axis}`,
+          got: size,
+          expected: bound.map(([symbol, value]) => `${symbol} = ${value}`).join(", ") || "another size",
+        });
+      });
+    }
+  }
+  return bindings;
+}
+
 /**
- * Refuses feeds that do not match the graph's inputs, and unknown output names.
+ * Refuses feeds that do not match the graph's inputs or one another, and unknown output names.
+ * @returns what the symbols of the inputs' shapes stand for.
  * @throws {@link InvalidRequestError} naming the graph and the tensor.
  */
-export function checkFeeds(graph: Graph, feeds: NamedTensors, outputs: readonly string[]): void {
+export function checkFeeds(
+  graph: Graph,
+  feeds: NamedTensors,
+  outputs: readonly string[],
+): ReadonlyMap<string, number> {
   const where = `graph ${graph.name}`;
   for (const input of graph.inputs) {
     const tensor = feeds[input.name];
@@ -26,7 +56,7 @@ export function checkFeeds(graph: Graph, feeds: NamedTensors, outputs: readonly 
     if (tensor === undefined) {
       throw new InvalidRequestError({ where, what: `input ${input.name} is missing`, expected });
     }
-    if (tensor.dtype !== input.dtype || !fits(input, tensor.shape)) {
+    if (!fits(input, tensor)) {
       const got = `${tensor.dtype} ${formatShape(tensor.shape)}`;
       throw new InvalidRequestError({ where, what: `input ${input.name} does not fit`, got, expected });
     }
@@ -42,4 +72,5 @@ export function checkFeeds(graph: Graph, feeds: NamedTensors, outputs: readonly 
       });
     }
   }
+  return bindSymbols(graph, feeds);
 }

@@ -1,0 +1,75 @@
+/**
+ * Half-precision floats, float16 and bfloat16, to and from float32, by bit pattern.
+ *
+ * Encoding rounds to nearest, ties to even; subnormals, infinities and the payloads of NaN are kept.
+ * A value given as float64 is rounded to float32 first.
+ */
+
+/** Drops the low `count` (1 to 24) bits of a non-negative integer, rounding to nearest, ties to even. */
+function dropBits(value: number, count: number): number {
+  const quotient = value >>> count;
+  const rest = value & ((1 << count) - 1);
+  const half = 1 << (count - 1);
+  return rest > half || (rest === half && (quotient & 1) === 1) ? quotient + 1 : quotient;
+}
+
+function float16FromBits(bits: number): number {
+  const sign = (bits >>> 16) & 0x8000;
+  const magnitude = bits & 0x7fffffff;
+  // NaN: the top of the payload stays, and is never empty, which would mean infinity.
+  if (magnitude > 0x7f800000) return sign | 0x7c00 | ((magnitude >>> 13) & 0x3ff || 0x200);
+  // 65520 lies halfway between the largest float16 and the next power of two.
+  if (magnitude >= 0x477ff000) return sign | 0x7c00;
+  // From 2^-14 on: rebias the exponent from 127 to 15; a carry out of the mantissa is right as it is.
+  if (magnitude >= 0x38800000) return sign | dropBits(magnitude - 0x38000000, 13);
+  // Subnormal: a multiple of 2^-24.
+  const shift = 126 - (magnitude >>> 23);
+  return shift > 24 ? sign : sign | dropBits((magnitude & 0x7fffff) | 0x800000, shift);
+}
+
+function bitsFromFloat16(half: number): number {
+  const sign = (half & 0x8000) << 16;
+  const exponent = (half >>> 10) & 0x1f;
+  const mantissa = half & 0x3ff;
+  if (exponent === 0x1f) return sign | 0x7f800000 | (mantissa << 13);
+  if (exponent > 0) return sign | ((exponent + 112) << 23) | (mantissa << 13);
+  if (mantissa === 0) return sign;
+  const shift = Math.clz32(mantissa) - 21;
+  return sign | ((113 - shift) << 23) | (((mantissa << shift) & 0x3ff) << 13);
+}
+
+function bfloat16FromBits(bits: number): number {
+  if ((bits & 0x7fffffff) <= 0x7f800000) return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
+  // NaN: see above.
+  const high = bits >>> 16;
+  return (high & 0x7f) === 0 ? high | 0x40 : high;
+}
+
+function encode(values: ArrayLike<number>, fromBits: (bits: number) => number): Uint16Array {
+  const floats = values instanceof Float32Array ? values : Float32Array.from(values);
+  return Uint16Array.from(new Uint32Array(floats.buffer, floats.byteOffset, floats.length), fromBits);
+}
+
+function decode(halves: Uint16Array, toBits: (half: number) => number): Float32Array {
+  return new Float32Array(Uint32Array.from(halves, toBits).buffer);
+}
+
+/** Encodes numbers as float16 bit patterns; beyond 65504 they become infinite. */
+export function encodeFloat16(values: ArrayLike<number>): Uint16Array {
+  return encode(values, float16FromBits);
+}
+
+/** Decodes float16 bit patterns; exact. */
+export function decodeFloat16(halves: Uint16Array): Float32Array {
+  return decode(halves, bitsFromFloat16);
+}
+
+/** Encodes numbers as bfloat16 bit patterns. */
+export function encodeBfloat16(values: ArrayLike<number>): Uint16Array {
+  return encode(values, bfloat16FromBits);
+}
+
+/** Decodes bfloat16 bit patterns; exact. */
+export function decodeBfloat16(halves: Uint16Array): Float32Array {
+  return decode(halves, (half) => half << 16);
+}
