@@ -1,0 +1,97 @@
+/**
+ * What a memory policy is: how a model's attention remembers its stream.
+ *
+ * A policy has two halves. In graphs it writes the attention of each layer (and perhaps a commit graph); on
+ * the host it keeps a session's state, feeds it to the graphs and takes in what they give. Engine and models
+ * know only these interfaces, so that variants and baselines plug in here.
+ */
+
+import type { GraphBuilder } from "../graph/builder.ts";
+import type { Graph, Value } from "../graph/graph.ts";
+import type { NamedTensors, RuntimeSession } from "../runtime/runtime.ts";
+
+/** Names a policy. */
+export type PolicyName = "paper" | "streaming" | "full";
+
+/** Is what one layer's attention works on, none of it rotated. */
+export interface AttentionInputs {
+  /** `[H, T, D]` float32. */
+  readonly query: Value;
+  /** `[K, T, D]` float32. */
+  readonly key: Value;
+  /** `[K, T, D]` float32. */
+  readonly value: Value;
+  /** The layer's normed input, `[T, E]` float32. */
+  readonly hidden: Value;
+}
+
+/** Writes the attention of one inference graph. */
+export interface AttentionWriter {
+  /** Writes a layer's attention; gives the heads' outputs side by side, `[T, H*D]`, before the output projection. */
+  attend(layerIndex: number, inputs: AttentionInputs): Value;
+  /** Ends the writing; gives the graph's outputs that the state takes in. */
+  finish(): readonly Value[];
+}
+
+/** Counts where the tokens of a stream are. Their sum is the stream's length. */
+export interface TokenCounts {
+  readonly sinks: number;
+  readonly slots: number;
+  readonly local: number;
+  readonly memory: number;
+  /** Tokens that nothing remembers: always 0 but in baselines that forget. */
+  readonly dropped: number;
+}
+
+/** Is one named array of a state, as it is saved. */
+export interface StateArray {
+  readonly name: string;
+  readonly data: Float32Array | Float64Array;
+}
+
+/** Is what a session remembers. Every method leaves it valid; a failed run changes nothing. */
+export interface MemoryState {
+  /** Tokens of the stream so far. */
+  readonly lengthTokens: number;
+  readonly commitCount: number;
+  /** Bytes that the state occupies. */
+  readonly sizeBytes: number;
+  readonly tokenCounts: TokenCounts;
+  /** Whether attention reads the memory: `gated`, or only what is exact: `base`. */
+  readonly path: "base" | "gated";
+  /** Mean opening of the read gate over the tokens that passed it, per layer; empty when none has. */
+  readonly meanGateOpening: readonly number[];
+  /** Tokens that can be read before a commit is due (0: now); never more than one run may read. */
+  readonly roomTokens: number;
+  /** Gives what the inference graph needs to read `tokenCount` more tokens. */
+  feeds(tokenCount: number): NamedTensors;
+  /** Takes in what the inference graph gave for them. */
+  absorb(outputs: NamedTensors, tokenCount: number): void;
+  /** Moves the oldest segment out of the local cache; needs the policy's commit graph, if there is one. */
+  commit(session: RuntimeSession | undefined): Promise<void>;
+  clone(): MemoryState;
+  /** Gives the arrays that, with the length, are the whole state. Copies. */
+  exportArrays(): readonly StateArray[];
+}
+
+/** Remembers streams in one way. */
+export interface MemoryPolicy {
+  readonly name: PolicyName;
+  /** Most tokens of a stream; Infinity when the state does not grow. */
+  readonly maxLengthTokens: number;
+  /** Bytes of a state that has read `lengthTokens` tokens; constant when the policy is bounded. */
+  stateBytesAt(lengthTokens: number): number;
+  beginAttention(builder: GraphBuilder): AttentionWriter;
+  /** Writes the graph that a commit runs; undefined when the host can do it alone. */
+  buildCommitGraph(): Graph | undefined;
+  createState(): MemoryState;
+  /** Lists names and element counts of the arrays of a state of that length, in order. */
+  arraySizes(
+    lengthTokens: number,
+  ): readonly { readonly name: string; readonly length: number; readonly dtype: "float32" | "float64" }[];
+  /**
+   * Makes a state from its length and arrays.
+   * @param arrays as {@link MemoryState.exportArrays} gave them, sizes already checked.
+   */
+  restoreState(lengthTokens: number, arrays: ReadonlyMap<string, Float32Array | Float64Array>): MemoryState;
+}

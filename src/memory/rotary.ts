@@ -1,0 +1,62 @@
+/**
+ * Rotary position embedding on the host: tables of cosines and sines, and rotation of stored keys.
+ *
+ * Angles are computed in float64, so that positions of hundreds of millions stay exact to float32. Pairs are
+ * (i, i + D/2), as Hugging Face stores them. Rotary embedding: Su et al., arXiv 2104.09864.
+ */
+
+import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
+
+/** Is a pair of tables `[1, n, D/2]`, float32. */
+export interface RotaryTables {
+  readonly cos: HostTensor<"float32">;
+  readonly sin: HostTensor<"float32">;
+}
+
+/**
+ * Computes the tables of `count` consecutive positions.
+ * @param direction 1 rotates, -1 undoes a rotation.
+ */
+export function rotaryTables(
+  inverseFrequencies: Float64Array,
+  firstPosition: number,
+  count: number,
+  direction: 1 | -1 = 1,
+): RotaryTables {
+  const half = inverseFrequencies.length;
+  const cos = new Float32Array(count * half);
+  const sin = new Float32Array(count * half);
+  for (let row = 0; row < count; row++) {
+    for (let pair = 0; pair < half; pair++) {
+      const angle = (firstPosition + row) * (inverseFrequencies[pair] ?? 0);
+      cos[row * half + pair] = Math.cos(angle);
+      sin[row * half + pair] = direction * Math.sin(angle);
+    }
+  }
+  const shape = [1, count, half];
+  return { cos: hostTensor("float32", shape, cos), sin: hostTensor("float32", shape, sin) };
+}
+
+/**
+ * Rotates rows `[n, D]` by one and the same number of positions.
+ * @param from rows to rotate; may be `to` itself.
+ */
+export function rotateRows(
+  from: Float32Array,
+  to: Float32Array,
+  inverseFrequencies: Float64Array,
+  positions: number,
+): void {
+  const half = inverseFrequencies.length;
+  for (let pair = 0; pair < half; pair++) {
+    const angle = positions * (inverseFrequencies[pair] ?? 0);
+    const cos = Math.cos(angle);
+    const sin = Math.sin(angle);
+    for (let row = 0; row < from.length; row += 2 * half) {
+      const a = from[row + pair] ?? 0;
+      const b = from[row + pair + half] ?? 0;
+      to[row + pair] = a * cos - b * sin;
+      to[row + pair + half] = b * cos + a * sin;
+    }
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * The policies over segmented streams: `paper` (EdgeInfinite, arXiv 2503.22196) and `streaming` (sinks and
+ * window alone: StreamingLLM, arXiv 2309.17453). They differ by the linear memory and its gate.
+ */
+
+import { InvalidModelError } from "../errors.ts";
+import type { GraphBuilder } from "../graph/builder.ts";
+import type { Value } from "../graph/graph.ts";
+import { WeightReader } from "../graph/weights.ts";
+import type { Adapter } from "./adapter.ts";
+import { type AttentionGeometry, type ContextSettings, localCapacityTokens } from "./geometry.ts";
+import {
+  buildLinearMemoryCommit,
+  declareLinearMemory,
+  LinearMemory,
+  writeMemoryRead,
+} from "./linear-memory.ts";
+import { LocalAttentionWriter, tokensSymbol } from "./local-attention.ts";
+import type { AttentionWriter, MemoryPolicy } from "./policy.ts";
+import { writeConvexFusion, writeReadGate } from "./read-gate.ts";
+import {
+  commitCountAt,
+  createSegmentedCache,
+  gateOpeningName,
+  memoryActiveName,
+  restoreSegmentedState,
+  SegmentedState,
+} from "./segmented-state.ts";
+
+function writeHeadsSideBySide(
+  b: GraphBuilder,
+  { queryHeadCount: H, headSize: D }: AttentionGeometry,
+  x: Value,
+): Value {
+  return b.reshape(b.transpose(x, [1, 0, 2]), [tokensSymbol, H * D]);
+}
+
+/** Writes local attention alone. */
+export function beginLocalAttention(b: GraphBuilder, geometry: AttentionGeometry): AttentionWriter {
+  const local = new LocalAttentionWriter(b, geometry);
+  return {
+    attend: (layer, inputs) => writeHeadsSideBySide(b, geometry, local.attend(layer, inputs)),
+    finish: () => local.finish(),
+  };
+}
+
+/** Writes local attention and, once the memory is active, its fusion with what the memory gives. */
+function beginGatedAttention(
+  b: GraphBuilder,
+  geometry: AttentionGeometry,
+  adapter: Adapter,
+): AttentionWriter {
+  const local = beginLocalAttention(b, geometry);
+  const active = b.input(memoryActiveName, "bool", []);
+  const weights = new WeightReader(`adapter ${adapter.name}`, adapter.tensors);
+  const openings: Value[] = [];
+  return {
+    attend(layer, inputs) {
+      const attention = local.attend(layer, inputs);
+      const memory = declareLinearMemory(b, geometry, layer);
+      const [output = attention, opening = attention] = b.if(
+        active,
+        (then) => {
+          const read = writeHeadsSideBySide(
+            then,
+            geometry,
+            writeMemoryRead(then, geometry, inputs.query, memory),
+          );
+          const gate = writeReadGate(then, geometry, weights, adapter.readGateRank, layer, attention);
+          return [
+            writeConvexFusion(then, geometry, attention, read, gate),
+            then.reshape(then.reduceMean(gate, [0, 1], false), [1]),
+          ];
+        },
+        (otherwise) => [
+          otherwise.named(`base_attention.${layer}`, attention),
+          otherwise.reshape(otherwise.scalar(0), [1]),
+        ],
+      );
+      openings.push(opening);
+      return output;
+    },
+    finish() {
+      const [left] = weights.leftovers;
+      if (left !== undefined) {
+        throw new InvalidModelError({
+          where: `adapter ${adapter.name}`,
+          what: "a tensor has no place in this checkpoint",
+          got: left,
+          remedy: "The adapter was probably trained for another model.",
+        });
+      }
+      return [...local.finish(), b.named(gateOpeningName, b.concat(openings, 0))];
+    },
+  };
+}
+
+function createSegmentedPolicy(
+  geometry: AttentionGeometry,
+  context: ContextSettings,
+  adapter: Adapter | undefined,
+): MemoryPolicy {
+  const { layerCount: L, keyValueHeadCount: K, headSize: D } = geometry;
+  const remembers = adapter !== undefined;
+  const usedAt = (length: number): number => length - commitCountAt(context, length) * context.segmentTokens;
+  const arraySizes: MemoryPolicy["arraySizes"] = (lengthTokens) => {
+    const local = L * K * usedAt(lengthTokens) * D;
+    const float32 = "float32" as const;
+    const sizes = [
+      { name: "keys", length: local, dtype: float32 },
+      { name: "values", length: local, dtype: float32 },
+      { name: "sink_keys", length: L * K * context.sinkTokens * D, dtype: float32 },
+      { name: "gate_sums", length: L, dtype: "float64" as const },
+    ];
+    if (!remembers) return sizes;
+    const memory = [
+      { name: "memory_matrix", length: L * K * D * D, dtype: float32 },
+      { name: "memory_normalizer", length: L * K * D, dtype: float32 },
+    ];
+    return [...sizes, ...memory];
+  };
+  const createState = (): SegmentedState =>
+    new SegmentedState(geometry, context, {
+      lengthTokens: 0,
+      cache: createSegmentedCache(geometry, context),
+      sinkKeys: new Float32Array(L * K * context.sinkTokens * D),
+      memory: remembers ? new LinearMemory(geometry) : undefined,
+      gateSums: new Float64Array(L),
+    });
+  const memoryBytes = remembers ? L * K * D * (D + 1) * 4 : 0;
+  const localBytes = L * K * D * 4 * (2 * localCapacityTokens(context) + context.sinkTokens);
+  return {
+    name: remembers ? "paper" : "streaming",
+    maxLengthTokens: Number.POSITIVE_INFINITY,
+    stateBytesAt: () => localBytes + memoryBytes + L * 8,
+    beginAttention: (b) =>
+      remembers ? beginGatedAttention(b, geometry, adapter) : beginLocalAttention(b, geometry),
+    buildCommitGraph: () => (remembers ? buildLinearMemoryCommit(geometry, context) : undefined),
+    createState,
+    arraySizes,
+    restoreState: (length, arrays) =>
+      restoreSegmentedState(geometry, context, length, arrays, usedAt(length)),
+  };
+}
+
+/** Creates the policy of the paper: exact sinks and window, a gated linear memory behind them. */
+export function createPaperPolicy(
+  geometry: AttentionGeometry,
+  context: ContextSettings,
+  adapter: Adapter,
+): MemoryPolicy {
+  return createSegmentedPolicy(geometry, context, adapter);
+}
+
+/** Creates the policy without a memory: what leaves the window is forgotten. */
+export function createStreamingPolicy(geometry: AttentionGeometry, context: ContextSettings): MemoryPolicy {
+  return createSegmentedPolicy(geometry, context, undefined);
+}

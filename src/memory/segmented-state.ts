@@ -1,0 +1,197 @@
+/**
+ * The state of a segmented stream: sinks and local tokens exact, older ones in the linear memory or forgotten.
+ *
+ * Local keys are rotated at their index in the stream and never touched again. In-cache positions (local
+ * token n at n - T * commits, sink i at i) come out all the same, since only differences count: at a commit
+ * the sinks alone are rotated anew, to i + T * commits, from originals kept as they were first read.
+ */
+
+import { InternalError } from "../errors.ts";
+import type { NamedTensors, RuntimeSession } from "../runtime/runtime.ts";
+import { hostTensor } from "../tensor/host-tensor.ts";
+import { type AttentionGeometry, type ContextSettings, localCapacityTokens } from "./geometry.ts";
+import { LinearMemory } from "./linear-memory.ts";
+import { absorbLocal, localAttentionFeeds } from "./local-attention.ts";
+import { LocalCache } from "./local-cache.ts";
+import type { MemoryState, StateArray, TokenCounts } from "./policy.ts";
+import { rotateRows } from "./rotary.ts";
+
+/** Names the output of the inference graph that carries the mean gate opening of each layer, `[L]`. */
+export const gateOpeningName = "gate_opening";
+/** Names the input of the inference graph that says whether the memory is read, bool `[]`. */
+export const memoryActiveName = "memory_active";
+
+/** Is what makes up a segmented state; parts not given are empty. */
+export interface SegmentedParts {
+  readonly lengthTokens: number;
+  readonly cache: LocalCache;
+  /** Keys of the sinks as they were first rotated, `[L, K, S, D]`. */
+  readonly sinkKeys: Float32Array;
+  readonly memory: LinearMemory | undefined;
+  /** Sums over gated tokens of the mean gate opening, `[L]`. */
+  readonly gateSums: Float64Array;
+}
+
+/** Makes an empty local cache of the right size. */
+export function createSegmentedCache(geometry: AttentionGeometry, context: ContextSettings): LocalCache {
+  const capacityTokens = localCapacityTokens(context);
+  return new LocalCache(geometry, { capacityTokens, settledTokens: capacityTokens - context.segmentTokens });
+}
+
+/** Returns how many commits a stream of that length has behind it: a commit is made when a token finds no room. */
+export function commitCountAt(context: ContextSettings, lengthTokens: number): number {
+  return Math.max(0, Math.ceil((lengthTokens - localCapacityTokens(context)) / context.segmentTokens));
+}
+
+/** Is the state of the policies `paper` and `streaming`. */
+export class SegmentedState implements MemoryState {
+  readonly #geometry: AttentionGeometry;
+  readonly #context: ContextSettings;
+  readonly #cache: LocalCache;
+  readonly #sinkKeys: Float32Array;
+  readonly #memory: LinearMemory | undefined;
+  readonly #gateSums: Float64Array;
+  #length: number;
+  #commits: number;
+
+  constructor(geometry: AttentionGeometry, context: ContextSettings, parts: SegmentedParts) {
+    this.#geometry = geometry;
+    this.#context = context;
+    this.#cache = parts.cache;
+    this.#sinkKeys = parts.sinkKeys;
+    this.#memory = parts.memory;
+    this.#gateSums = parts.gateSums;
+    this.#length = parts.lengthTokens;
+    this.#commits = (parts.lengthTokens - parts.cache.usedTokens) / context.segmentTokens;
+  }
+
+  get lengthTokens(): number {
+    return this.#length;
+  }
+
+  get commitCount(): number {
+    return this.#commits;
+  }
+
+  get sizeBytes(): number {
+    const fixed = this.#sinkKeys.byteLength + this.#gateSums.byteLength;
+    return this.#cache.sizeBytes + fixed + (this.#memory?.sizeBytes ?? 0);
+  }
+
+  get #leftTokens(): number {
+    return this.#commits * this.#context.segmentTokens;
+  }
+
+  get tokenCounts(): TokenCounts {
+    const sinks = Math.min(this.#context.sinkTokens, this.#length);
+    const local = this.#cache.usedTokens - sinks;
+    const left = this.#leftTokens;
+    const remembered = this.#memory !== undefined;
+    return { sinks, slots: 0, local, memory: remembered ? left : 0, dropped: remembered ? 0 : left };
+  }
+
+  get path(): "base" | "gated" {
+    return this.#memory !== undefined && this.#commits > 0 ? "gated" : "base";
+  }
+
+  get meanGateOpening(): readonly number[] {
+    const count = this.#length - Math.min(this.#length, localCapacityTokens(this.#context));
+    return count === 0 || this.#memory === undefined ? [] : Array.from(this.#gateSums, (sum) => sum / count);
+  }
+
+  get roomTokens(): number {
+    const free = localCapacityTokens(this.#context) - this.#cache.usedTokens;
+    return Math.min(free, this.#context.segmentTokens);
+  }
+
+  feeds(tokenCount: number): NamedTensors {
+    const feeds = localAttentionFeeds(this.#geometry, this.#cache, this.#length, tokenCount);
+    if (this.#memory === undefined) return feeds;
+    const active = Uint8Array.of(this.path === "gated" ? 1 : 0);
+    return { ...feeds, ...this.#memory.feeds(), [memoryActiveName]: hostTensor("bool", [], active) };
+  }
+
+  absorb(outputs: NamedTensors, tokenCount: number): void {
+    absorbLocal(this.#geometry, this.#cache, outputs, tokenCount);
+    this.#length += tokenCount;
+    const opening = outputs[gateOpeningName]?.data as Float32Array | undefined;
+    if (this.path === "gated" && opening !== undefined) {
+      for (const [layer, mean] of opening.entries())
+        this.#gateSums[layer] = (this.#gateSums[layer] ?? 0) + mean * tokenCount;
+    }
+  }
+
+  async commit(session: RuntimeSession | undefined): Promise<void> {
+    const { sinkTokens, segmentTokens } = this.#context;
+    if (this.#memory !== undefined) {
+      if (session === undefined) throw new InternalError({ where: "commit", what: "no commit graph" });
+      await this.#memory.write(session, this.#cache, this.#context, sinkTokens + this.#leftTokens);
+    }
+    const sinkSize = sinkTokens * this.#geometry.headSize;
+    if (this.#commits === 0) {
+      this.#cache.forEachHead(sinkTokens, (keys, head) => this.#sinkKeys.set(keys, head * sinkSize));
+    }
+    this.#cache.drop(sinkTokens, segmentTokens);
+    this.#commits += 1;
+    this.#cache.forEachHead(sinkTokens, (keys, head) => {
+      const original = this.#sinkKeys.subarray(head * sinkSize, (head + 1) * sinkSize);
+      rotateRows(original, keys, this.#geometry.inverseFrequencies, this.#leftTokens);
+    });
+  }
+
+  clone(): SegmentedState {
+    return new SegmentedState(this.#geometry, this.#context, {
+      lengthTokens: this.#length,
+      cache: this.#cache.clone(),
+      sinkKeys: this.#sinkKeys.slice(),
+      memory: this.#memory?.clone(),
+      gateSums: this.#gateSums.slice(),
+    });
+  }
+
+  exportArrays(): readonly StateArray[] {
+    const { keys, values } = this.#cache.export();
+    const arrays: StateArray[] = [
+      { name: "keys", data: keys },
+      { name: "values", data: values },
+      { name: "sink_keys", data: this.#sinkKeys.slice() },
+      { name: "gate_sums", data: this.#gateSums.slice() },
+    ];
+    if (this.#memory === undefined) return arrays;
+    const { matrix, normalizer } = this.#memory.export();
+    return [
+      ...arrays,
+      { name: "memory_matrix", data: matrix },
+      { name: "memory_normalizer", data: normalizer },
+    ];
+  }
+}
+
+/** Restores a state from the arrays that {@link SegmentedState.exportArrays} gave. */
+export function restoreSegmentedState(
+  geometry: AttentionGeometry,
+  context: ContextSettings,
+  lengthTokens: number,
+  arrays: ReadonlyMap<string, Float32Array | Float64Array>,
+  usedTokens: number,
+): SegmentedState {
+  const array = (name: string): Float32Array => {
+    const data = arrays.get(name);
+    if (!(data instanceof Float32Array))
+      throw new InternalError({ where: "restore", what: `array ${name} is missing` });
+    return data;
+  };
+  const cache = createSegmentedCache(geometry, context);
+  cache.import(array("keys"), array("values"), usedTokens);
+  const gateSums = arrays.get("gate_sums");
+  const remembers = arrays.has("memory_matrix");
+  return new SegmentedState(geometry, context, {
+    lengthTokens,
+    cache,
+    sinkKeys: array("sink_keys"),
+    memory: remembers
+      ? new LinearMemory(geometry, array("memory_matrix"), array("memory_normalizer"))
+      : undefined,
+    gateSums: gateSums instanceof Float64Array ? gateSums : new Float64Array(geometry.layerCount),
+  });
+}
