@@ -4,7 +4,7 @@
  * Readers of formats (safetensors, GGUF) know only this interface. It refuses to know any format.
  */
 
-import { FileError } from "../errors.ts";
+import { FileError, OutOfMemoryError } from "../errors.ts";
 
 /** Gives random access to the bytes of one file. */
 export interface ByteSource {
@@ -33,6 +33,21 @@ export function assertRange(name: string, sizeBytes: number, offset: number, len
       got: `${lengthBytes} bytes at ${offset}`,
       expected: `a range within ${sizeBytes} bytes`,
       remedy: "The file is probably truncated: fetch it again.",
+    });
+  }
+}
+
+/** Allocates room for a read. @throws {@link OutOfMemoryError} when there is none. */
+export function allocateBytes(name: string, lengthBytes: number): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(lengthBytes);
+  } catch (error) {
+    throw new OutOfMemoryError({
+      where: name,
+      what: "the bytes do not fit in memory",
+      got: `${lengthBytes} bytes`,
+      remedy: "Use a smaller file, or handle it in smaller parts.",
+      cause: error,
     });
   }
 }
