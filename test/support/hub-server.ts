@@ -23,6 +23,8 @@ export type Fault = {
   /** The request's path ends with this. */
   readonly path: string;
   readonly method?: "GET" | "HEAD";
+  /** Where it happens; default both origins. */
+  readonly origin?: SeenRequest["origin"];
   /** How many requests it meets; default 1. */
   readonly times?: number;
 } & (
@@ -58,6 +60,11 @@ function contentOf(repository: HubRepository, file: string): Uint8Array | undefi
   return typeof content === "string" ? encoder.encode(content) : content;
 }
 
+/** Compares bytes quickly: an assertion on long arrays takes seconds. */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
+
 /** Returns the etag that the hub gives to a file's content. */
 export function hubEtag(content: Uint8Array | string, isLarge: boolean): string {
   const bytes = typeof content === "string" ? encoder.encode(content) : content;
@@ -88,7 +95,8 @@ function sendPartly(response: ServerResponse, body: Uint8Array, fault: Fault & {
   }
   response.flushHeaders();
   response.write(part, () => {
-    if (fault.kind === "drop") response.socket?.destroySoon();
+    // A stream that fails forgets what was not read yet: give the reader time, so that it has made progress.
+    if (fault.kind === "drop") setTimeout(() => response.socket?.destroySoon(), 30);
   });
 }
 
@@ -149,9 +157,13 @@ export async function startHubServer(
   const faults: { fault: Fault; left: number }[] = [];
   let storageOrigin = "";
 
-  const takeFault = (method: string, path: string): Fault | undefined => {
+  const takeFault = ({ origin, method, path }: SeenRequest): Fault | undefined => {
     const active = faults.find(
-      ({ fault, left }) => left > 0 && path.endsWith(fault.path) && (fault.method ?? method) === method,
+      ({ fault, left }) =>
+        left > 0 &&
+        path.endsWith(fault.path) &&
+        (fault.method ?? method) === method &&
+        (fault.origin ?? origin) === origin,
     );
     if (active !== undefined) active.left--;
     return active?.fault;
@@ -160,8 +172,9 @@ export async function startHubServer(
     const path = decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname);
     const method = request.method ?? "GET";
     const { range, authorization } = request.headers;
-    requests.push({ origin, method, path, range, authorization });
-    const fault = takeFault(method, path);
+    const seen: SeenRequest = { origin, method, path, range, authorization };
+    requests.push(seen);
+    const fault = takeFault(seen);
     if (fault?.kind !== "status") return { path, fault, done: false };
     response.writeHead(fault.status, fault.headers).end();
     return { path, fault, done: true };
