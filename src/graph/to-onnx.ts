@@ -40,28 +40,31 @@ type FormOf<Op extends OpName> = (node: Node<Op>, lowering: Lowering) => OnnxFor
 const plain = (): OnnxForm => ({});
 
 const reduce = (node: { readonly attributes: OpAttributes["ReduceSum"] }): OnnxForm => ({
-  attributes: [intAttribute("keepdims", node.attributes.keepDims ? 1 : 0)],
+  attributes: [
+    intAttribute("keepdims", node.attributes.keepDims ? 1 : 0),
+    // Without it, no axes would mean all.
+    intAttribute("noop_with_empty_axes", 1),
+  ],
   constants: [node.attributes.axes],
 });
 
-/** Writes a target shape: 0 keeps the input's extent at that axis, -1 is the one that is inferred. */
-function reshapeTarget(input: Shape, target: Shape): number[] {
-  let inferred = 0;
-  const extents = target.map((dim, axis) => {
-    if (typeof dim === "number") return dim;
-    if (dim === input[axis]) return 0;
-    inferred += 1;
-    return -1;
-  });
-  if (inferred > 1) {
-    throw new ShapeError({
-      where: "Reshape",
-      what: "more than one symbolic extent moves",
-      got: `${formatShape(input)} to ${formatShape(target)}`,
-      expected: "at most one",
-    });
-  }
-  return extents;
+/**
+ * Writes a target shape: 0 keeps the input's extent at that axis, -1 is the one that is inferred. With
+ * `allowzero` a 0 is an extent of zero, and nothing can be kept or inferred.
+ */
+function reshape({ inputs, attributes: { shape } }: Node<"Reshape">): OnnxForm {
+  const input: Shape = inputs[0]?.shape ?? [];
+  const fail = (what: string, expected: string): never => {
+    const got = `${formatShape(input)} to ${formatShape(shape)}`;
+    throw new ShapeError({ where: "Reshape", what, got, expected });
+  };
+  const extents = shape.map((dim, axis) => (typeof dim === "number" ? dim : dim === input[axis] ? 0 : -1));
+  if (extents.filter((extent) => extent === -1).length > 1)
+    fail("more than one symbolic extent moves", "at most one");
+  const isEmpty = shape.some((dim, axis) => dim === 0 && input[axis] !== 0);
+  if (isEmpty && shape.some((dim) => typeof dim === "string"))
+    fail("an extent of zero moves beside a symbolic one", "static extents");
+  return { ...(isEmpty && { attributes: [intAttribute("allowzero", 1)] }), constants: [extents] };
 }
 
 const forms: { readonly [Op in OpName]: FormOf<Op> } = {
@@ -83,9 +86,7 @@ const forms: { readonly [Op in OpName]: FormOf<Op> } = {
   Cast: ({ attributes }) => ({ attributes: [intAttribute("to", tensorDataTypes[attributes.to])] }),
   MatMul: plain,
   Gemm: ({ attributes }) => ({ attributes: [intAttribute("transB", attributes.transposeB ? 1 : 0)] }),
-  Reshape: ({ inputs, attributes }) => ({
-    constants: [reshapeTarget(inputs[0]?.shape ?? [], attributes.shape)],
-  }),
+  Reshape: reshape,
   Transpose: ({ attributes }) => ({ attributes: [intsAttribute("perm", attributes.permutation)] }),
   Concat: ({ attributes }) => ({ attributes: [intAttribute("axis", attributes.axis)] }),
   Slice: ({ attributes: { axis, start, end } }) => ({ constants: [[start], [end], [axis]] }),
@@ -148,11 +149,16 @@ class Lowering {
     if (graph.inputs.length > 0 || graph.initializers.length > 0) {
       throw new InternalError({ where: graph.name, what: "a branch has inputs or constants of its own" });
     }
-    return {
-      name: graph.name,
-      node: graph.nodes.map((node) => this.#lowerNode(node)),
-      output: graph.outputs.map(({ name, dtype, shape }) => valueInfo(name, dtype, shape)),
-    };
+    const node = graph.nodes.map((item) => this.#lowerNode(item));
+    const own = new Set(node.flatMap(({ output }) => output ?? []));
+    const output = graph.outputs.map(({ name, dtype, shape }, index) => {
+      if (own.delete(name)) return valueInfo(name, dtype, shape);
+      // ONNX wants each output to be a value of the branch itself, and to be given once.
+      const copy = `${graph.name}:${index}`;
+      node.push({ name: copy, opType: "Identity", input: [name], output: [copy] });
+      return valueInfo(copy, dtype, shape);
+    });
+    return { name: graph.name, node, output };
   }
 
   lowerGraph(graph: Graph): OnnxGraph {

@@ -6,7 +6,13 @@
  */
 
 import type { InferenceSession, InferenceSessionFactory, TensorConstructor } from "onnxruntime-common";
-import { InternalError, OutOfMemoryError, UnsupportedError } from "../errors.ts";
+import {
+  DisposedError,
+  InternalError,
+  InvalidRequestError,
+  OutOfMemoryError,
+  UnsupportedError,
+} from "../errors.ts";
 import type { ByteSource } from "../files/byte-source.ts";
 import type { ExternalData, Graph } from "../graph/graph.ts";
 import { graphToOnnx } from "../graph/to-onnx.ts";
@@ -68,6 +74,7 @@ function translateError(where: string, error: unknown): Error {
   }
   if (/not implemented|could not find an implementation|no kernel/i.test(message))
     return new UnsupportedError(facts);
+  if (/out of data bounds|cannot split/i.test(message)) return new InvalidRequestError(facts);
   return new InternalError(facts);
 }
 
@@ -77,6 +84,8 @@ class OrtSession implements RuntimeSession {
   readonly #graph: Graph;
   readonly #session: InferenceSession;
   readonly #ort: OrtPackage;
+  readonly #running = new Set<Promise<unknown>>();
+  #isDisposed = false;
 
   constructor(graph: Graph, session: InferenceSession, ort: OrtPackage) {
     this.#graph = graph;
@@ -90,7 +99,10 @@ class OrtSession implements RuntimeSession {
     feeds: NamedTensors,
     outputs: readonly string[] = this.outputNames,
   ): Promise<Record<string, HostTensor>> {
+    const where = `graph ${this.#graph.name}`;
+    if (this.#isDisposed) throw new DisposedError({ where, what: "the session is disposed" });
     checkFeeds(this.#graph, feeds, outputs);
+    if (outputs.length === 0) return {};
     const ortFeeds: Record<string, InferenceSession.OnnxValueMapType[string]> = {};
     for (const name of this.inputNames) {
       const tensor = feeds[name];
@@ -101,23 +113,28 @@ class OrtSession implements RuntimeSession {
           tensor.shape,
         );
     }
-    let results: InferenceSession.ReturnType;
-    try {
-      results = await this.#session.run(ortFeeds, outputs);
-    } catch (error) {
-      throw translateError(`graph ${this.#graph.name}`, error);
-    }
+    const results = await this.#track(this.#session.run(ortFeeds, outputs)).catch((error: unknown) => {
+      throw translateError(where, error);
+    });
     const tensors: Record<string, HostTensor> = {};
     for (const name of outputs) {
       const result = results[name];
-      if (result === undefined)
-        throw new InternalError({ where: `graph ${this.#graph.name}`, what: `no output ${name}` });
+      if (result === undefined) throw new InternalError({ where, what: `no output ${name}` });
       tensors[name] = hostTensor(result.type as DType, result.dims, result.data as TensorData);
     }
     return tensors;
   }
 
+  /** Keeps a run in view until it ends: releasing a session under it would fail it. */
+  #track<T>(run: Promise<T>): Promise<T> {
+    this.#running.add(run);
+    return run.finally(() => this.#running.delete(run));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    await Promise.allSettled(this.#running);
     await this.#session.release();
   }
 }

@@ -79,6 +79,15 @@ function concat(inputs: readonly ReferenceTensor[], axis: number): ReferenceTens
 }
 
 function split(x: ReferenceTensor, axis: number, sizes: readonly number[]): ReferenceTensor[] {
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  if (total !== x.shape[axis]) {
+    throw new InvalidRequestError({
+      where: "Split",
+      what: "the sizes do not add up",
+      got: sizes,
+      expected: `a total of ${x.shape[axis]}`,
+    });
+  }
   let start = 0;
   return sizes.map((size) => {
     const part = cut(x, axis, start, size);

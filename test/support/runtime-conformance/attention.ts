@@ -1,0 +1,44 @@
+import type { AttentionAttributes } from "../../../src/graph/ops/attention.ts";
+import { type Examples, f32, random } from "./example.ts";
+
+/** Examples of the operators of attention. */
+export const attentionExamples: Examples<AttentionAttributes> = {
+  RotaryEmbedding: [
+    {
+      title: "a quarter turn of halves, each token by its own angle, the same for all heads",
+      write: ({ b, feed }) => {
+        const x = feed(f32([1, 2, 2, 4], [1, 2, 3, 4, 1, 2, 3, 4, 5, 6, 7, 8, 5, 6, 7, 8]), [1, 2, "T", 4]);
+        const cos = feed(f32([1, 2, 2], [1, 1, 0, 1]), [1, "T", 2]);
+        const sin = feed(f32([1, 2, 2], [0, 0, 1, 0]), [1, "T", 2]);
+        return [b.rotaryEmbedding(x, cos, sin)];
+      },
+      expected: [f32([1, 2, 2, 4], [1, 2, 3, 4, -3, 2, 1, 4, 5, 6, 7, 8, -7, 6, 5, 8])],
+    },
+    {
+      title: "batches with tables of their own",
+      write: ({ b, feed }) => [
+        b.rotaryEmbedding(
+          feed(random(1, [2, 3, 4, 8])),
+          feed(random(2, [2, 4, 4])),
+          feed(random(3, [2, 4, 4])),
+        ),
+        b.rotaryEmbedding(
+          feed(random(4, [1, 9, 1, 64])),
+          feed(random(5, [1, 1, 32])),
+          feed(random(6, [1, 1, 32])),
+        ),
+      ],
+    },
+    {
+      title: "no tokens",
+      write: ({ b, feed }) => [
+        b.rotaryEmbedding(
+          feed(f32([1, 2, 0, 4], []), [1, 2, "T", 4]),
+          feed(f32([1, 0, 2], []), [1, "T", 2]),
+          feed(f32([1, 0, 2], []), [1, "T", 2]),
+        ),
+      ],
+      expected: [f32([1, 2, 0, 4], [])],
+    },
+  ],
+};
