@@ -30,24 +30,14 @@ function commonFolder(paths: readonly string[]): string {
   return folder;
 }
 
+/** ONNX Runtime takes all files from one folder, or all as bytes: beside files on disk, memory stays unnamed. */
 async function linkFiles(sources: readonly ByteSource[], signal?: AbortSignal): Promise<ExternalFiles> {
-  const paths = new Map<ByteSource, string>();
-  for (const source of sources) if (source.path !== undefined) paths.set(source, source.path);
-  const inMemory = await linkFilesAsBytes(
-    sources.filter((source) => !paths.has(source)),
-    signal,
-  );
-  if (paths.size === 0) return inMemory;
-  const folder = commonFolder([...paths.values()]);
+  const paths = sources.flatMap(({ path }) => (path === undefined ? [] : [path]));
+  if (paths.length === 0) return linkFilesAsBytes(sources, signal);
+  const folder = commonFolder(paths);
   return {
-    locate(source) {
-      const path = paths.get(source);
-      return path === undefined ? inMemory.locate(source) : relative(folder, path);
-    },
-    sessionOptions: {
-      ...inMemory.sessionOptions,
-      extra: { session: { model_external_initializers_file_folder_path: folder } },
-    },
+    locate: ({ path }) => (path === undefined ? undefined : relative(folder, path)),
+    sessionOptions: { extra: { session: { model_external_initializers_file_folder_path: folder } } },
   };
 }
 
@@ -59,7 +49,8 @@ export function createNodeRuntime({
 }: NodeRuntimeOptions = {}): Runtime {
   const sessionOptions: InferenceSession.SessionOptions = {
     executionProviders: [device],
-    logSeverityLevel: 3,
+    // Errors reach the caller: nothing is logged.
+    logSeverityLevel: 4,
     ...(threads !== undefined && { intraOpNumThreads: threads }),
     ...(profilePrefix !== undefined && { enableProfiling: true, profileFilePrefix: profilePrefix }),
   };

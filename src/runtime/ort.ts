@@ -14,11 +14,12 @@ import {
   UnsupportedError,
 } from "../errors.ts";
 import type { ByteSource } from "../files/byte-source.ts";
-import type { ExternalData, Graph } from "../graph/graph.ts";
+import type { ExternalData, Graph, Initializer } from "../graph/graph.ts";
 import { graphToOnnx } from "../graph/to-onnx.ts";
 import type { DType, TensorData } from "../tensor/dtype.ts";
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
 import { checkFeeds } from "./check-feeds.ts";
+import { readConstant } from "./read-constant.ts";
 import type { NamedTensors, Runtime, RuntimeSession } from "./runtime.ts";
 
 /** Is what the adapter needs of an ONNX Runtime package. */
@@ -29,8 +30,8 @@ export interface OrtPackage {
 
 /** Says how external files reach a session. */
 export interface ExternalFiles {
-  /** Names a source as the model will refer to it. */
-  readonly locate: (source: ByteSource) => string;
+  /** Names a source as the model will refer to it; one without a name is written into the model. */
+  readonly locate: (source: ByteSource) => string | undefined;
   /** Options that make the named files readable. */
   readonly sessionOptions: InferenceSession.SessionOptions;
 }
@@ -54,7 +55,7 @@ export async function linkFilesAsBytes(
   for (const [source, path] of names)
     externalData.push({ path, data: await source.read(0, source.sizeBytes, signal) });
   return {
-    locate: (source) => names.get(source) ?? "",
+    locate: (source) => names.get(source),
     sessionOptions: externalData.length === 0 ? {} : { externalData },
   };
 }
@@ -64,6 +65,18 @@ function externalSources(graph: Graph): ByteSource[] {
     data.kind === "external" ? [data.external.source] : [],
   );
   return [...new Set(found)];
+}
+
+/** Replaces the constants of sources that have no name by their elements. */
+async function inlineUnnamed(graph: Graph, { locate }: ExternalFiles, signal?: AbortSignal): Promise<Graph> {
+  const initializers = await Promise.all(
+    graph.initializers.map(async (initializer): Promise<Initializer> => {
+      const { data, value } = initializer;
+      if (data.kind === "inline" || locate(data.external.source) !== undefined) return initializer;
+      return { value, data: { kind: "inline", tensor: await readConstant(initializer, signal) } };
+    }),
+  );
+  return { ...graph, initializers };
 }
 
 function translateError(where: string, error: unknown): Error {
@@ -145,7 +158,8 @@ export function createOrtRuntime({ name, ort, sessionOptions, linkFiles }: OrtRu
     name,
     async createSession(graph, signal) {
       const files = await linkFiles(externalSources(graph), signal);
-      const model = graphToOnnx(graph, ({ source }: ExternalData) => files.locate(source));
+      const whole = await inlineUnnamed(graph, files, signal);
+      const model = graphToOnnx(whole, ({ source }: ExternalData) => files.locate(source) ?? source.name);
       signal?.throwIfAborted();
       const extra = { ...sessionOptions.extra, ...files.sessionOptions.extra };
       try {

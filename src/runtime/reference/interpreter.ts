@@ -8,11 +8,11 @@
 
 import { DisposedError, InternalError } from "../../errors.ts";
 import { bindDim, evaluateDim } from "../../graph/dim.ts";
-import type { Graph, Initializer, Node, OpAttributes, OpName } from "../../graph/graph.ts";
-import { dtypeArrays } from "../../tensor/dtype.ts";
-import { type HostTensor, hostTensor } from "../../tensor/host-tensor.ts";
+import type { Graph, Node, OpAttributes, OpName } from "../../graph/graph.ts";
+import type { HostTensor } from "../../tensor/host-tensor.ts";
 import { formatShape } from "../../tensor/shape.ts";
 import { checkFeeds } from "../check-feeds.ts";
+import { readConstant } from "../read-constant.ts";
 import type { NamedTensors, Runtime, RuntimeSession } from "../runtime.ts";
 import { attentionKernels } from "./attention.ts";
 import { controlKernels } from "./control.ts";
@@ -168,19 +168,6 @@ class ReferenceSession implements RuntimeSession {
   }
 }
 
-async function loadInitializer(
-  { value, data }: Initializer,
-  signal: AbortSignal | undefined,
-): Promise<ReferenceTensor> {
-  if (data.kind === "inline") return fromHostTensor(data.tensor);
-  const { source, offset, lengthBytes } = data.external;
-  const bytes = await source.read(offset, lengthBytes, signal);
-  const array = dtypeArrays[value.dtype];
-  // The copy is aligned for the typed array, which the file's bytes need not be.
-  const elements = new array(bytes.slice().buffer, 0, lengthBytes / array.BYTES_PER_ELEMENT);
-  return fromHostTensor(hostTensor(value.dtype, value.shape.map(Number), elements));
-}
-
 /** Creates the reference interpreter. */
 export function createReferenceRuntime({
   precision = "float32",
@@ -192,7 +179,7 @@ export function createReferenceRuntime({
       const constants = new Map<string, ReferenceTensor>();
       for (const initializer of graph.initializers) {
         signal?.throwIfAborted();
-        constants.set(initializer.value.name, await loadInitializer(initializer, signal));
+        constants.set(initializer.value.name, fromHostTensor(await readConstant(initializer, signal)));
       }
       return new ReferenceSession(graph, constants, { precision, floats });
     },
