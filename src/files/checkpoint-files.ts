@@ -11,13 +11,13 @@ import { isContainedFile, type ModelFolder } from "./model-folder.ts";
 import { parseSafetensorsHeader, type TensorEntry } from "./safetensors.ts";
 
 /** The names that checkpoints of the Hugging Face hub use. */
-export const weightFiles: { readonly single: string; readonly index: string } = {
+const weightFiles: { readonly single: string; readonly index: string } = {
   single: "model.safetensors",
   index: "model.safetensors.index.json",
 };
 
 /** Bounds the number of shards: the largest public checkpoints have a few hundred. */
-export const shardLimit = 10_000;
+const shardLimit = 10_000;
 
 /** Is an open checkpoint: its tensors by name, over all shards. */
 export interface CheckpointWeights extends AsyncDisposable {

@@ -7,7 +7,7 @@
 import { isContainedFile } from "./model-folder.ts";
 
 /** The small files of a model or adapter: configuration, tokenizer and the index of shards. */
-export const modelTextFiles: readonly string[] = [
+const modelTextFiles: readonly string[] = [
   "config.json",
   "generation_config.json",
   "tokenizer.json",

@@ -20,7 +20,7 @@ import {
 import { isContainedFile } from "./model-folder.ts";
 
 /** The public hub. */
-export const defaultHubEndpoint = "https://huggingface.co";
+const defaultHubEndpoint = "https://huggingface.co";
 
 /** Bounds the answer that lists a repository's files, in bytes. */
 const listingLimitBytes = 64 * 1024 * 1024;
@@ -29,7 +29,7 @@ const listingLimitBytes = 64 * 1024 * 1024;
 export interface HubOptions extends HttpOptions {
   /** A branch, tag, `refs/pr/N` or commit; default "main". */
   readonly revision?: string | undefined;
-  /** The hub's address; default {@link defaultHubEndpoint}. */
+  /** The hub's address; default "https://huggingface.co". */
   readonly endpoint?: string | undefined;
   /** An access token, for private and gated repositories. */
   readonly token?: string | undefined;

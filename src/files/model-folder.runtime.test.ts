@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type HubServer, startHubServer } from "../../test/support/hub-server.ts";
+import { httpModelFolder } from "./http-folder.ts";
 import { openHubFolder } from "./hub-folder.ts";
 import { isContainedFile, type ModelFolder, memoryModelFolder } from "./model-folder.ts";
 import { diskModelFolder, openNodeModelFolder } from "./node-model-folder.ts";
@@ -33,6 +34,7 @@ afterAll(async () => {
 const makers: Readonly<Record<string, () => ModelFolder>> = {
   memory: () => memoryModelFolder("model", files),
   disk: () => diskModelFolder(folder),
+  http: () => httpModelFolder(server.fileUrl("org/model", ""), { retryDelayMs: 1 }),
   hub: () => openHubFolder("org/model", { endpoint: server.endpoint, retryDelayMs: 1 }),
 };
 
@@ -81,6 +83,27 @@ describe.each(Object.entries(makers))("a model folder in %s", (_kind, make) => {
   it("opens nothing for an aborted signal", async () => {
     const signal = AbortSignal.abort(new Error("stop"));
     await expect(make().open("config.json", signal)).rejects.toThrow("stop");
+  });
+});
+
+describe("httpModelFolder", () => {
+  it("does not take a failing server for a missing file", async () => {
+    server.fault({ path: "config.json", kind: "status", status: 403 });
+    await expect(makers.http?.().has("config.json")).rejects.toThrow(/got "status 403/);
+  });
+
+  it("keeps the address's query for every file", async () => {
+    const asked: string[] = [];
+    const fetch = async (url: string) => {
+      asked.push(url);
+      return new Response(null);
+    };
+    await httpModelFolder("https://host/models/a/?key=1", { fetch }).has("x y/b#.json");
+    expect(asked).toEqual(["https://host/models/a/x%20y/b%23.json?key=1"]);
+  });
+
+  it("refuses an address without a host", () => {
+    expect(() => httpModelFolder("models/a")).toThrow(/absolute http: or https: URL/);
   });
 });
 

@@ -33,7 +33,7 @@ export interface ModelFolder {
 }
 
 /** Bounds the length of a text file (the longest tokenizers are near 40 MB), in bytes. */
-export const textFileLimitBytes: number = 256 * 1024 * 1024;
+const textFileLimitBytes = 256 * 1024 * 1024;
 
 /** Tells whether a name stays within its folder: relative, with `/` only, and without `.` or `..` parts. */
 export function isContainedFile(file: string): boolean {

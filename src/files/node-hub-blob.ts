@@ -259,7 +259,10 @@ export async function fetchBlob(task: BlobTask, options: HubOptions): Promise<vo
   await makeFolder(task.lockDir);
   const name = basename(task.blobPath);
   const work = async (): Promise<void> => {
-    if (await isFile(task.blobPath)) return;
+    if (await isFile(task.blobPath)) {
+      task.onReceived((await stat(task.blobPath)).size);
+      return;
+    }
     const partialPath = `${task.blobPath}.incomplete`;
     if (!(await mayHaveForeignWriter(partialPath, `${task.lockDir}/${name}.lock`))) {
       return fetchLocked(task, partialPath, options);
