@@ -49,8 +49,6 @@ export function createNodeRuntime({
 }: NodeRuntimeOptions = {}): Runtime {
   const sessionOptions: InferenceSession.SessionOptions = {
     executionProviders: [device],
-    // Errors reach the caller: nothing is logged.
-    logSeverityLevel: 4,
     ...(threads !== undefined && { intraOpNumThreads: threads }),
     ...(profilePrefix !== undefined && { enableProfiling: true, profileFilePrefix: profilePrefix }),
   };

@@ -91,6 +91,9 @@ function translateError(where: string, error: unknown): Error {
   return new InternalError(facts);
 }
 
+/** Errors reach the caller: nothing is logged. */
+const quiet = { logSeverityLevel: 4 } as const;
+
 class OrtSession implements RuntimeSession {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
@@ -126,7 +129,7 @@ class OrtSession implements RuntimeSession {
           tensor.shape,
         );
     }
-    const results = await this.#track(this.#session.run(ortFeeds, outputs)).catch((error: unknown) => {
+    const results = await this.#track(this.#session.run(ortFeeds, outputs, quiet)).catch((error: unknown) => {
       throw translateError(where, error);
     });
     const tensors: Record<string, HostTensor> = {};
@@ -164,6 +167,7 @@ export function createOrtRuntime({ name, ort, sessionOptions, linkFiles }: OrtRu
       const extra = { ...sessionOptions.extra, ...files.sessionOptions.extra };
       try {
         const session = await ort.InferenceSession.create(model, {
+          ...quiet,
           ...sessionOptions,
           ...files.sessionOptions,
           extra,
