@@ -8,7 +8,7 @@
 import { ShapeError } from "../errors.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
-import type { Dim, Shape } from "./dim.ts";
+import { addDims, type Dim, type Shape } from "./dim.ts";
 import type {
   ExternalData,
   Graph,
@@ -62,9 +62,9 @@ export class GraphBuilder {
     return this.#uniqueName(name);
   }
 
-  /** Declares an input. @throws {@link ShapeError} when the name is taken. */
+  /** Declares an input. @throws {@link ShapeError} when the name is taken or an extent is malformed. */
   input(name: string, dtype: DType, shape: Shape): Value {
-    const value = { name: this.#claimName(name), dtype, shape };
+    const value = { name: this.#claimName(name), dtype, shape: shape.map((dim) => addDims(dim)) };
     this.#inputs.push(value);
     return value;
   }

@@ -21,7 +21,15 @@ interface LinearForm {
 const termPattern = /^(?:(\d+)\*)?([A-Za-z_]\w*)$/;
 
 function parseDim(dim: Dim): LinearForm {
-  if (typeof dim === "number") return { terms: new Map(), constant: dim };
+  if (typeof dim === "number") {
+    if (Number.isSafeInteger(dim) && dim >= 0) return { terms: new Map(), constant: dim };
+    throw new ShapeError({
+      where: "graph",
+      what: "an extent",
+      got: dim,
+      expected: "a non-negative integer",
+    });
+  }
   const terms = new Map<string, number>();
   let constant = 0;
   for (const part of dim.split("+")) {
@@ -46,7 +54,7 @@ function formatDim({ terms, constant }: LinearForm): Dim {
   return (constant === 0 ? texts : [...texts, String(constant)]).join("+");
 }
 
-/** Adds extents. */
+/** Adds extents; of one, it gives the canonical form. @throws {@link ShapeError} on a malformed extent. */
 export function addDims(...dims: readonly Dim[]): Dim {
   const terms = new Map<string, number>();
   let constant = 0;

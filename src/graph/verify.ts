@@ -5,8 +5,9 @@
  */
 
 import { ShapeError } from "../errors.ts";
-import { formatShape, sameShape } from "../tensor/shape.ts";
-import type { Graph, Node, OpName, Value } from "./graph.ts";
+import { dtypeSizeBytes } from "../tensor/dtype.ts";
+import { elementCount, formatShape, sameShape } from "../tensor/shape.ts";
+import type { Graph, Initializer, Node, OpName, Value } from "./graph.ts";
 import { shapeRules } from "./op-table.ts";
 import type { ShapeRule } from "./shape-rule.ts";
 
@@ -14,12 +15,19 @@ function fail(graph: Graph, what: string, got: string, expected: string): never 
   throw new ShapeError({ where: `graph ${graph.name}`, what, got, expected });
 }
 
-function declare(graph: Graph, known: Map<string, Value>, value: Value): void {
-  if (known.has(value.name)) fail(graph, "a name is defined twice", value.name, "unique names");
+/** Is what has been defined: the values in sight, and all names, those of finished branches too. */
+interface Scope {
+  readonly known: Map<string, Value>;
+  readonly names: Set<string>;
+}
+
+function declare(graph: Graph, { known, names }: Scope, value: Value): void {
+  if (names.has(value.name)) fail(graph, "a name is defined twice", value.name, "unique names");
+  names.add(value.name);
   known.set(value.name, value);
 }
 
-function assertKnown(graph: Graph, known: ReadonlyMap<string, Value>, value: Value, user: string): void {
+function assertKnown(graph: Graph, { known }: Scope, value: Value, user: string): void {
   if (known.get(value.name) !== value) {
     fail(
       graph,
@@ -36,9 +44,9 @@ function branchesOf(node: Node): readonly Graph[] {
   return [thenBranch, elseBranch];
 }
 
-function verifyNode<Op extends OpName>(graph: Graph, known: Map<string, Value>, node: Node<Op>): void {
-  for (const input of node.inputs) assertKnown(graph, known, input, node.op);
-  for (const branch of branchesOf(node)) verifyWithin(branch, new Map(known));
+function verifyNode<Op extends OpName>(graph: Graph, scope: Scope, node: Node<Op>): void {
+  for (const input of node.inputs) assertKnown(graph, scope, input, node.op);
+  for (const branch of branchesOf(node)) verifyBranch(branch, scope);
   const rule: ShapeRule<Node<Op>["attributes"]> = shapeRules[node.op];
   const types = rule(node.inputs, node.attributes);
   if (types.length !== node.outputs.length) {
@@ -55,27 +63,50 @@ function verifyNode<Op extends OpName>(graph: Graph, known: Map<string, Value>, 
       const right = type === undefined ? "none" : `${type.dtype} ${formatShape(type.shape)}`;
       fail(graph, `the type of ${output.name}`, `${output.dtype} ${formatShape(output.shape)}`, right);
     }
-    declare(graph, known, output);
+    declare(graph, scope, output);
   });
 }
 
-function verifyWithin(graph: Graph, known: Map<string, Value>): void {
-  for (const input of graph.inputs) declare(graph, known, input);
-  for (const { value, data } of graph.initializers) {
-    declare(graph, known, value);
-    if (data.kind === "inline" && !sameShape(data.tensor.shape, value.shape)) {
-      fail(graph, `the constant ${value.name}`, formatShape(data.tensor.shape), formatShape(value.shape));
-    }
+function verifyBranch(branch: Graph, { known, names }: Scope): void {
+  const own = [...branch.inputs, ...branch.initializers.map(({ value }) => value)];
+  if (own.length > 0) {
+    const got = own.map(({ name }) => name).join(", ");
+    fail(branch, "a branch has inputs or constants of its own", got, "those of the outermost graph");
   }
-  for (const node of graph.nodes) verifyNode(graph, known, node);
-  for (const output of graph.outputs) assertKnown(graph, known, output, "the list of outputs");
+  verifyWithin(branch, { known: new Map(known), names });
+}
+
+function verifyConstant(graph: Graph, { value, data }: Initializer): void {
+  const right = `${value.dtype} ${formatShape(value.shape)}`;
+  if (data.kind === "inline") {
+    const got = `${data.tensor.dtype} ${formatShape(data.tensor.shape)}`;
+    if (got !== right) fail(graph, `the constant ${value.name}`, got, right);
+    return;
+  }
+  const sizeBytes = elementCount(value.shape.map(Number)) * dtypeSizeBytes(value.dtype);
+  const { lengthBytes } = data.external;
+  if (lengthBytes !== sizeBytes)
+    fail(graph, `the constant ${value.name}`, `${lengthBytes} bytes`, `${sizeBytes} bytes for ${right}`);
+}
+
+function verifyWithin(graph: Graph, scope: Scope): void {
+  for (const input of graph.inputs) declare(graph, scope, input);
+  for (const initializer of graph.initializers) {
+    declare(graph, scope, initializer.value);
+    verifyConstant(graph, initializer);
+  }
+  for (const node of graph.nodes) verifyNode(graph, scope, node);
+  for (const output of graph.outputs) assertKnown(graph, scope, output, "the list of outputs");
 }
 
 /**
  * Verifies that every name is unique and defined before its use, that every node's outputs have the types its
- * rule gives, and that constants fill their shapes; branches included.
+ * rule gives, that constants fill their shapes, and that no output is given twice; branches included.
  * @throws {@link ShapeError} naming the graph and the value.
  */
 export function verifyGraph(graph: Graph): void {
-  verifyWithin(graph, new Map());
+  verifyWithin(graph, { known: new Map(), names: new Set() });
+  const outputs = graph.outputs.map(({ name }) => name);
+  const twice = outputs.find((name, index) => outputs.indexOf(name) !== index);
+  if (twice !== undefined) fail(graph, "an output is given twice", twice, "one name an output");
 }

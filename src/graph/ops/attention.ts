@@ -2,7 +2,14 @@
  * Operators of attention: rotary embedding.
  */
 
-import { assertRank, assertSameDim, assertSameDType, inputAt, type ShapeRule } from "../shape-rule.ts";
+import {
+  assertDType,
+  assertRank,
+  assertSameDim,
+  assertSameDType,
+  inputAt,
+  type ShapeRule,
+} from "../shape-rule.ts";
 
 /** Lists the attributes of each attention operator. */
 export interface AttentionAttributes {
@@ -22,6 +29,7 @@ export const attentionShapes: {
     const cos = inputAt("RotaryEmbedding", inputs, 1);
     const sin = inputAt("RotaryEmbedding", inputs, 2);
     assertSameDType("RotaryEmbedding", [x, cos, sin]);
+    assertDType("RotaryEmbedding", x, "float32", "float64", "float16");
     assertRank("RotaryEmbedding", x.shape, 4);
     const [batch = 0, , tokens = 0, headSize = 0] = x.shape;
     for (const table of [cos, sin]) {

@@ -5,12 +5,14 @@
 import { ShapeError } from "../../errors.ts";
 import { formatShape, sameShape } from "../../tensor/shape.ts";
 import type { ControlAttributes } from "../graph.ts";
-import { assertDType, inputAt, type ShapeRule } from "../shape-rule.ts";
+import { assertDType, assertRank, inputAt, type ShapeRule } from "../shape-rule.ts";
 
 /** Gives the shape rule of each control operator. */
 export const controlShapes: { readonly [Op in keyof ControlAttributes]: ShapeRule<ControlAttributes[Op]> } = {
   If: (inputs, { thenBranch, elseBranch }) => {
-    assertDType("If", inputAt("If", inputs, 0), "bool");
+    const condition = inputAt("If", inputs, 0);
+    assertDType("If", condition, "bool");
+    assertRank("If", condition.shape, 0);
     const { outputs } = thenBranch;
     const others = elseBranch.outputs;
     const agree =

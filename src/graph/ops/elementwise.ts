@@ -43,6 +43,7 @@ const binary =
     const left = inputAt(op, inputs, 0);
     const right = inputAt(op, inputs, 1);
     assertSameDType(op, [left, right]);
+    assertDType(op, left, "float32", "float64", "float16", "int64", "int32", "int8", "uint8");
     return [{ dtype: left.dtype, shape: broadcastShapes(op, left.shape, right.shape) }];
   };
 

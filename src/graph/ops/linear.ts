@@ -3,7 +3,14 @@
  */
 
 import { broadcastShapes } from "../dim.ts";
-import { assertRank, assertSameDim, assertSameDType, inputAt, type ShapeRule } from "../shape-rule.ts";
+import {
+  assertDType,
+  assertRank,
+  assertSameDim,
+  assertSameDType,
+  inputAt,
+  type ShapeRule,
+} from "../shape-rule.ts";
 
 /** Lists the attributes of each matrix product. */
 export interface LinearAttributes {
@@ -19,6 +26,7 @@ export const linearShapes: { readonly [Op in keyof LinearAttributes]: ShapeRule<
     const a = inputAt("MatMul", inputs, 0);
     const b = inputAt("MatMul", inputs, 1);
     assertSameDType("MatMul", [a, b]);
+    assertDType("MatMul", a, "float32", "float64", "float16");
     const [rows, inner] = a.shape.slice(-2);
     const [innerB, columns] = b.shape.slice(-2);
     if (rows === undefined || inner === undefined || innerB === undefined || columns === undefined) {
@@ -34,6 +42,7 @@ export const linearShapes: { readonly [Op in keyof LinearAttributes]: ShapeRule<
     const w = inputAt("Gemm", inputs, 1);
     const bias = inputs[2];
     assertSameDType("Gemm", inputs);
+    assertDType("Gemm", x, "float32", "float64", "float16");
     assertRank("Gemm", x.shape, 2);
     assertRank("Gemm", w.shape, 2);
     const [rows = 0, inner = 0] = x.shape;

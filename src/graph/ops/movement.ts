@@ -40,7 +40,10 @@ const splitShapes: ShapeRule<MovementAttributes["Split"]> = (inputs, attributes)
     assertDType("Split", sizes, "int64");
     assertSameDim("Split", "the number of sizes", sizes.shape[0] ?? 0, attributes.sizes.length);
   }
-  return attributes.sizes.map((size) => ({ dtype: input.dtype, shape: input.shape.with(axis, size) }));
+  return attributes.sizes.map((size) => ({
+    dtype: input.dtype,
+    shape: input.shape.with(axis, addDims(size)),
+  }));
 };
 
 /** Gives the shape rule of each movement operator. */
@@ -57,7 +60,7 @@ export const movementShapes: {
         expected: `as many as ${formatShape(input.shape)}`,
       });
     }
-    return [{ dtype: input.dtype, shape }];
+    return [{ dtype: input.dtype, shape: shape.map((dim) => addDims(dim)) }];
   },
   Transpose: (inputs, { permutation }) => {
     const input = inputAt("Transpose", inputs, 0);
@@ -105,6 +108,7 @@ export const movementShapes: {
     const input = inputAt("Gather", inputs, 0);
     const indices = inputAt("Gather", inputs, 1);
     assertDType("Gather", indices, "int64", "int32");
+    resolveAxis("Gather", input.shape, 0);
     return [{ dtype: input.dtype, shape: [...indices.shape, ...input.shape.slice(1)] }];
   },
 };

@@ -4,6 +4,7 @@
 
 import {
   assertDType,
+  assertRank,
   assertSameDim,
   assertSameDType,
   inputAt,
@@ -30,6 +31,7 @@ const reduce =
   (op: string): ShapeRule<ReduceAttributes> =>
   (inputs, { axes, keepDims }) => {
     const input = inputAt(op, inputs, 0);
+    assertDType(op, input, "float32", "float64", "float16", "int64", "int32");
     const reduced = new Set(axes.map((axis) => resolveAxis(op, input.shape, axis)));
     const shape = keepDims
       ? input.shape.map((dim, axis) => (reduced.has(axis) ? 1 : dim))
@@ -54,12 +56,10 @@ export const reductionShapes: {
     const input = inputAt("RMSNormalization", inputs, 0);
     const weight = inputAt("RMSNormalization", inputs, 1);
     assertSameDType("RMSNormalization", [input, weight]);
-    assertSameDim(
-      "RMSNormalization",
-      "the weight does not fit",
-      weight.shape.at(-1) ?? 0,
-      input.shape.at(-1) ?? 0,
-    );
+    assertDType("RMSNormalization", input, "float32", "float64", "float16");
+    assertRank("RMSNormalization", weight.shape, 1);
+    const extent = input.shape[resolveAxis("RMSNormalization", input.shape, -1)] ?? 0;
+    assertSameDim("RMSNormalization", "the weight does not fit", weight.shape[0] ?? 0, extent);
     return [input];
   },
 };

@@ -44,6 +44,14 @@ function transpose(x: ReferenceTensor, permutation: readonly number[]): Referenc
 /** Takes `length` places of an axis, from `start`. */
 function cut(x: ReferenceTensor, axis: number, start: number, length: number): ReferenceTensor {
   const extent = element(x.shape, axis);
+  if (start + length > extent) {
+    throw new InvalidRequestError({
+      where: "Slice",
+      what: `the range does not fit axis ${axis}`,
+      got: `${start}..${start + length}`,
+      expected: `at most ${extent}`,
+    });
+  }
   const inner = elementCount(x.shape.slice(axis + 1));
   const run = length * inner;
   return select(x, x.shape.with(axis, length), (index) => {
