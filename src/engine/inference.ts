@@ -1,0 +1,60 @@
+/**
+ * The loaded graphs of a model: reads tokens into states. All sessions of a model share it.
+ *
+ * Runs of different sessions take turns: they would only slow each other down on the same cores, and their
+ * working memory would add up.
+ */
+
+import { InternalError } from "../errors.ts";
+import type { MemoryPolicy, MemoryState } from "../memory/policy.ts";
+import { inferenceNames } from "../models/decoder.ts";
+import type { RuntimeSession } from "../runtime/runtime.ts";
+import { hostTensor } from "../tensor/host-tensor.ts";
+import { Mutex } from "./mutex.ts";
+
+/** Runs a model's graphs. */
+export class Inference implements AsyncDisposable {
+  readonly policy: MemoryPolicy;
+  readonly #forward: RuntimeSession;
+  readonly #commit: RuntimeSession | undefined;
+  readonly #mutex = new Mutex();
+
+  constructor(policy: MemoryPolicy, forward: RuntimeSession, commit: RuntimeSession | undefined) {
+    this.policy = policy;
+    this.#forward = forward;
+    this.#commit = commit;
+  }
+
+  /**
+   * Reads one run of tokens, after a commit when one is due.
+   * @param tokenIds at least one, at most {@link MemoryState.roomTokens} after the commit.
+   * @returns the logits of the last one, float32 `[V]`.
+   */
+  read(state: MemoryState, tokenIds: readonly number[]): Promise<Float32Array> {
+    return this.#mutex.run(async () => {
+      const count = tokenIds.length;
+      const outputs = await this.#forward.run({
+        ...state.feeds(count),
+        [inferenceNames.tokenIds]: hostTensor("int64", [count], BigInt64Array.from(tokenIds, BigInt)),
+        [inferenceNames.logitRows]: hostTensor("int64", [1], BigInt64Array.of(BigInt(count - 1))),
+      });
+      const logits = outputs[inferenceNames.logits]?.data;
+      if (!(logits instanceof Float32Array))
+        throw new InternalError({ where: "inference", what: "no logits came out" });
+      state.absorb(outputs, count);
+      return logits;
+    });
+  }
+
+  /** Moves the oldest segment of a state into its memory. */
+  commit(state: MemoryState): Promise<void> {
+    return this.#mutex.run(() => state.commit(this.#commit));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#mutex.run(async () => {
+      await this.#forward[Symbol.asyncDispose]();
+      await this.#commit?.[Symbol.asyncDispose]();
+    });
+  }
+}

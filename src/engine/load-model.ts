@@ -1,0 +1,193 @@
+/**
+ * Loading: from a folder or hub id to a model that runs.
+ *
+ * What differs between Node and the browser (files, runtimes) is a {@link Platform}; the entry points inject it.
+ */
+
+import { InvalidRequestError, UnsupportedError } from "../errors.ts";
+import type { ModelFolder } from "../files/model-folder.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { loadTokenizer } from "../text/load-tokenizer.ts";
+import { Inference } from "./inference.ts";
+import { estimate, type MemoryEstimate } from "./memory-estimate.ts";
+import { Model } from "./model.ts";
+import {
+  digestTensors,
+  type MemoryOptions,
+  type ModelParts,
+  openModelParts,
+  readEosTokenIds,
+} from "./model-parts.ts";
+import type { SessionIdentity } from "./session-file.ts";
+
+/** Tells how far a download is. */
+export interface LoadProgress {
+  readonly file: string;
+  readonly receivedBytes: number;
+  readonly totalBytes: number | undefined;
+}
+
+/** Chooses how a model is loaded. */
+export interface LoadOptions extends MemoryOptions {
+  /** A folder, hub id or opened folder with a trained memory gate. */
+  readonly adapter?: string | ModelFolder;
+  /** Where it runs: `cpu` (the default in Node), `webgpu`, `wasm`. */
+  readonly device?: string;
+  /** How weights are held; `auto` is `f32`, the only one of this version. */
+  readonly dtype?: "auto" | "f32";
+  /** Threads within an operator; by default one a physical core. */
+  readonly threads?: number;
+  /** A branch, tag or commit of a hub repository. */
+  readonly revision?: string;
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Is told once of things the user should know. They are in {@link Model.notices} too. */
+  readonly onNotice?: (notice: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Says how a folder is opened. */
+export interface OpenFolderOptions {
+  readonly revision?: string | undefined;
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Whether only headers and texts will be read, so that nothing large need be fetched. */
+  readonly headersOnly?: boolean;
+}
+
+/** Is what an environment must provide. */
+export interface Platform {
+  openFolder(pathOrId: string, options: OpenFolderOptions): Promise<ModelFolder>;
+  createRuntime(options: {
+    readonly device: string | undefined;
+    readonly threads: number | undefined;
+  }): Promise<Runtime>;
+}
+
+async function openParts(
+  platform: Platform,
+  model: string | ModelFolder,
+  options: LoadOptions,
+  headersOnly: boolean,
+): Promise<ModelParts> {
+  const { adapter, signal, onProgress, revision } = options;
+  signal?.throwIfAborted();
+  const open = async (from: string | ModelFolder, own: OpenFolderOptions): Promise<ModelFolder> =>
+    typeof from === "string" ? platform.openFolder(from, { signal, onProgress, headersOnly, ...own }) : from;
+  const folder = await open(model, { revision });
+  const adapterFolder = adapter === undefined ? undefined : await open(adapter, {});
+  return openModelParts(folder, adapterFolder, options, signal);
+}
+
+function checkOptions({ dtype = "auto", threads }: LoadOptions): void {
+  if (dtype !== "auto" && dtype !== "f32") {
+    throw new UnsupportedError({
+      where: "dtype",
+      what: "this version does not hold weights so",
+      got: dtype,
+      expected: "auto or f32",
+    });
+  }
+  if (threads !== undefined && !(Number.isSafeInteger(threads) && threads >= 1)) {
+    throw new InvalidRequestError({
+      where: "threads",
+      what: "out of range",
+      got: threads,
+      expected: "a whole number >= 1",
+    });
+  }
+}
+
+async function identify(parts: ModelParts, signal: AbortSignal | undefined): Promise<SessionIdentity> {
+  const { config, weights, adapter, context, policy } = parts;
+  const about = {
+    ...config,
+    geometry: { ...config.geometry, inverseFrequencies: [...config.geometry.inverseFrequencies] },
+  };
+  // An ordinary cache does not depend on the sizes of regions.
+  const sizes = `S${context.sinkTokens} B${context.slotTokens} W${context.windowTokens} T${context.segmentTokens}`;
+  return {
+    model: await digestTensors(weights.tensors, about, signal),
+    adapter:
+      adapter === undefined || policy.name !== "paper"
+        ? ""
+        : await digestTensors(adapter.tensors, adapter.variant, signal),
+    policy: policy.name,
+    context: policy.name === "full" ? "" : sizes,
+  };
+}
+
+async function buildInference(
+  parts: ModelParts,
+  runtime: Runtime,
+  signal: AbortSignal | undefined,
+): Promise<Inference> {
+  const { family, folder, config, weights, policy } = parts;
+  const graph = family.buildInferenceGraph(folder.name, config, weights.tensors, policy);
+  const forward = await runtime.createSession(graph, signal);
+  try {
+    const commitGraph = policy.buildCommitGraph();
+    const commit = commitGraph === undefined ? undefined : await runtime.createSession(commitGraph, signal);
+    signal?.throwIfAborted();
+    return new Inference(policy, forward, commit);
+  } catch (error) {
+    await forward[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/**
+ * Loads a model.
+ * @param model a folder, a hub id such as `org/name`, or an opened folder.
+ * @throws {@link FileError} {@link InvalidModelError} {@link UnsupportedError} {@link InvalidRequestError}
+ * {@link OutOfMemoryError} {@link RuntimeMissingError}; the signal's reason on abort.
+ */
+export async function loadModelOn(
+  platform: Platform,
+  model: string | ModelFolder,
+  options: LoadOptions = {},
+): Promise<Model> {
+  checkOptions(options);
+  const { signal, device, threads } = options;
+  const parts = await openParts(platform, model, options, false);
+  try {
+    const { folder, config, context, notices, policy, weights, adapter } = parts;
+    const tokenizer = await loadTokenizer(folder);
+    const eosTokenIds = await readEosTokenIds(parts, tokenizer?.eosTokenId, signal);
+    const identity = await identify(parts, signal);
+    const runtime = await platform.createRuntime({ device, threads });
+    const inference = await buildInference(parts, runtime, signal);
+    for (const notice of notices) options.onNotice?.(notice);
+    return new Model({
+      name: folder.name,
+      config,
+      context,
+      tokenizer,
+      eosTokenIds,
+      identity,
+      memoryEstimate: estimate(config, context, policy, weights.tensors, adapter),
+      notices,
+      runtimeName: runtime.name,
+      inference,
+    });
+  } finally {
+    await parts.close();
+  }
+}
+
+/**
+ * Tells the memory that a model and a session will need, without reading weights.
+ * @throws as {@link loadModelOn} does before weights are read.
+ */
+export async function estimateMemoryOn(
+  platform: Platform,
+  model: string | ModelFolder,
+  options: LoadOptions = {},
+): Promise<MemoryEstimate> {
+  checkOptions(options);
+  const parts = await openParts(platform, model, options, true);
+  try {
+    return estimate(parts.config, parts.context, parts.policy, parts.weights.tensors, parts.adapter);
+  } finally {
+    await parts.close();
+  }
+}

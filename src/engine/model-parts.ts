@@ -1,0 +1,193 @@
+/**
+ * Opens a checkpoint and its adapter and decides how the model will run: everything before weights are read.
+ */
+
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex } from "@noble/hashes/utils.js";
+import { z } from "zod";
+import { InvalidRequestError, UnsupportedError } from "../errors.ts";
+import type { ByteSource } from "../files/byte-source.ts";
+import { type CheckpointWeights, openCheckpointWeights } from "../files/checkpoint-files.ts";
+import type { ModelFolder } from "../files/model-folder.ts";
+import type { TensorEntry } from "../files/safetensors.ts";
+import { type Adapter, openAdapter } from "../memory/adapter.ts";
+import { createFullPolicy } from "../memory/full-policy.ts";
+import {
+  type ContextSettings,
+  defaultContext,
+  localCapacityTokens,
+  validateContext,
+} from "../memory/geometry.ts";
+import type { MemoryPolicy, PolicyName } from "../memory/policy.ts";
+import { createPaperPolicy, createStreamingPolicy } from "../memory/segmented-policies.ts";
+import type { DecoderConfig } from "../models/decoder-config.ts";
+import type { ModelFamily } from "../models/family.ts";
+import { loadModelFamily } from "../models/registry.ts";
+
+/** Chooses how a model remembers. */
+export interface MemoryOptions {
+  /** Sizes of the cache's regions; what is left out is the adapter's, else the default, fitted to the model. */
+  readonly context?: Partial<ContextSettings>;
+  /**
+   * How sessions remember: `paper` needs an adapter, `streaming` forgets what leaves the window, `full` is an
+   * ordinary KV cache within the trained length. By default `paper` with an adapter and `streaming` without.
+   */
+  readonly policy?: PolicyName | "auto";
+}
+
+/** Is a model before its weights are read. */
+export interface ModelParts {
+  readonly folder: ModelFolder;
+  readonly family: ModelFamily;
+  readonly config: DecoderConfig;
+  readonly weights: CheckpointWeights;
+  readonly adapter: Adapter | undefined;
+  readonly context: ContextSettings;
+  readonly policy: MemoryPolicy;
+  /** Things the user should know, in full sentences. */
+  readonly notices: readonly string[];
+  close(): Promise<void>;
+}
+
+/** The default settings, halved until they fit a model trained on few positions. */
+function fitDefaults(maxPositions: number): ContextSettings {
+  let context = defaultContext;
+  while (localCapacityTokens(context) > maxPositions && context.segmentTokens > 1) {
+    const { sinkTokens, slotTokens, windowTokens, segmentTokens } = context;
+    context = { sinkTokens, slotTokens, windowTokens: windowTokens / 2, segmentTokens: segmentTokens / 2 };
+  }
+  return context;
+}
+
+function chooseContext(
+  given: Partial<ContextSettings>,
+  adapter: Adapter | undefined,
+  maxPositions: number,
+): ContextSettings {
+  const context = { ...fitDefaults(maxPositions), ...adapter?.context, ...given };
+  validateContext(context, maxPositions);
+  if (context.slotTokens > 0) {
+    throw new UnsupportedError({
+      where: "context.slotTokens",
+      what: "no policy of this version keeps retained slots",
+      got: context.slotTokens,
+      expected: "0",
+    });
+  }
+  return context;
+}
+
+const policyNames: readonly string[] = ["auto", "paper", "streaming", "full"];
+
+function choosePolicy(
+  name: PolicyName | "auto",
+  config: DecoderConfig,
+  context: ContextSettings,
+  adapter: Adapter | undefined,
+): { readonly policy: MemoryPolicy; readonly notices: readonly string[] } {
+  const { geometry } = config;
+  if (!policyNames.includes(name)) {
+    throw new InvalidRequestError({
+      where: "policy",
+      what: "unknown",
+      got: name,
+      expected: policyNames.join(", "),
+    });
+  }
+  if (name === "full") return { policy: createFullPolicy(geometry, context.segmentTokens), notices: [] };
+  if (name === "streaming") return { policy: createStreamingPolicy(geometry, context), notices: [] };
+  if (adapter !== undefined) return { policy: createPaperPolicy(geometry, context, adapter), notices: [] };
+  if (name === "paper") {
+    throw new InvalidRequestError({
+      where: "policy",
+      what: "paper needs a trained memory gate",
+      got: "no adapter",
+      expected: "an adapter",
+      remedy: 'Pass `adapter`, or choose policy "streaming".',
+    });
+  }
+  const notice =
+    "No adapter was given, so there is no memory gate: what leaves the window of " +
+    `${context.windowTokens} tokens is forgotten (StreamingLLM). Pass an adapter to remember it.`;
+  return { policy: createStreamingPolicy(geometry, context), notices: [notice] };
+}
+
+/**
+ * Opens a model and its adapter; reads headers only.
+ * @throws {@link FileError} {@link InvalidModelError} {@link UnsupportedError} {@link InvalidRequestError}
+ */
+export async function openModelParts(
+  folder: ModelFolder,
+  adapterFolder: ModelFolder | undefined,
+  options: MemoryOptions,
+  signal?: AbortSignal,
+): Promise<ModelParts> {
+  const where = `${folder.name}/config.json`;
+  const json = await folder.readJson("config.json", signal);
+  const family = await loadModelFamily(where, json);
+  const config = family.readConfig(where, json);
+  const adapter = adapterFolder === undefined ? undefined : await openAdapter(adapterFolder, signal);
+  let weights: CheckpointWeights | undefined;
+  const close = async (): Promise<void> => {
+    await adapter?.close();
+    await weights?.close();
+  };
+  try {
+    const context = chooseContext(options.context ?? {}, adapter, config.geometry.maxPositions);
+    const { policy, notices } = choosePolicy(options.policy ?? "auto", config, context, adapter);
+    weights = await openCheckpointWeights(folder, signal);
+    return { folder, family, config, weights, adapter, context, policy, notices, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+const tokenId = z.number().int().nonnegative();
+const generationSchema = z.looseObject({ eos_token_id: z.union([tokenId, z.array(tokenId)]).nullish() });
+
+/** Lists the tokens that end an answer: those of `config.json`, of `generation_config.json` and the tokenizer's. */
+export async function readEosTokenIds(
+  { folder, config }: Pick<ModelParts, "folder" | "config">,
+  tokenizerEos: number | undefined,
+  signal?: AbortSignal,
+): Promise<ReadonlySet<number>> {
+  const ids = new Set(config.eosTokenIds);
+  if (tokenizerEos !== undefined) ids.add(tokenizerEos);
+  if (await folder.has("generation_config.json", signal)) {
+    const parsed = generationSchema.safeParse(await folder.readJson("generation_config.json", signal));
+    const eos = parsed.success ? (parsed.data.eos_token_id ?? []) : [];
+    for (const id of typeof eos === "number" ? [eos] : eos) ids.add(id);
+  }
+  return ids;
+}
+
+const samplesPerFile = 32;
+const sampleBytes = 1024;
+
+/**
+ * Digests a set of tensors: names, types and shapes, and samples spread over the files, which differ between
+ * any two trained checkpoints. Reading everything would take longer than loading.
+ */
+export async function digestTensors(
+  tensors: ReadonlyMap<string, TensorEntry>,
+  about: unknown,
+  signal?: AbortSignal,
+): Promise<string> {
+  const hash = sha256.create();
+  const add = (text: string): void => {
+    hash.update(new TextEncoder().encode(text));
+  };
+  add(JSON.stringify(about));
+  const entries = [...tensors.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const { name, dtype, shape } of entries) add(`${name} ${dtype} ${shape.join("x")}\n`);
+  const sources = [...new Set<ByteSource>(entries.map(({ source }) => source))];
+  for (const source of sources) {
+    const last = Math.max(0, source.sizeBytes - sampleBytes);
+    for (let sample = 0; sample < samplesPerFile; sample++) {
+      const offset = Math.floor((last * sample) / (samplesPerFile - 1));
+      hash.update(await source.read(offset, Math.min(sampleBytes, source.sizeBytes - offset), signal));
+    }
+  }
+  return bytesToHex(hash.digest());
+}

@@ -1,0 +1,83 @@
+/**
+ * Reading an input into a session: full runs as far as they go, the rest at the end.
+ */
+
+import { InvalidRequestError } from "../errors.ts";
+import type { SessionCore } from "./session-core.ts";
+import { knownTokenCount, type SessionInput, streamTokenIds, type TokenInputOptions } from "./token-input.ts";
+
+/** Tells how far an append is. */
+export interface AppendProgress {
+  /** Tokens of this input read so far. */
+  readonly readTokens: number;
+  /** Tokens of this input, where it is known beforehand. */
+  readonly totalTokens: number | undefined;
+  /** Tokens of the whole stream so far. */
+  readonly lengthTokens: number;
+}
+
+/** Chooses how an input is appended. */
+export interface AppendOptions {
+  /** Puts the tokenizer's beginning-of-text token before the first text of a session. Default true. */
+  readonly addSpecialTokens?: boolean;
+  readonly onProgress?: (progress: AppendProgress) => void;
+  /** Ends the reading at the next segment; what was read stays. */
+  readonly signal?: AbortSignal;
+}
+
+/** Tells what an append has done. */
+export interface AppendResult {
+  /** Tokens of this input. */
+  readonly tokenCount: number;
+  /** Tokens of the whole stream. */
+  readonly lengthTokens: number;
+}
+
+/**
+ * Reads an input into a session.
+ * @throws {@link InvalidRequestError} when it is empty, does not fit, or holds an id out of range;
+ * the signal's reason on abort, with all that was read kept.
+ */
+export async function prefill(
+  core: SessionCore,
+  input: SessionInput,
+  options: AppendOptions,
+  tokens: Omit<TokenInputOptions, "continuation" | "signal">,
+): Promise<AppendResult> {
+  const { signal, onProgress } = options;
+  signal?.throwIfAborted();
+  const totalTokens = knownTokenCount(input);
+  if (totalTokens !== undefined) core.assertFits(totalTokens);
+  core.speed.beginPrompt();
+  let waiting: readonly number[] = [];
+  let readTokens = 0;
+  const readRun = async (ids: readonly number[]): Promise<void> => {
+    await core.read(ids, "prefill");
+    readTokens += ids.length;
+    onProgress?.({ readTokens, totalTokens, lengthTokens: core.state.lengthTokens });
+    signal?.throwIfAborted();
+  };
+  const readFullRuns = async (): Promise<void> => {
+    while (waiting.length > 0) {
+      const room = await core.makeRoom();
+      if (waiting.length < room) return;
+      await readRun(waiting.slice(0, room));
+      waiting = waiting.slice(room);
+    }
+  };
+  const continuation = core.state.lengthTokens > 0;
+  for await (const piece of streamTokenIds(input, { ...tokens, continuation, signal })) {
+    waiting = [...waiting, ...piece];
+    await readFullRuns();
+  }
+  if (waiting.length > 0) await readRun(waiting);
+  if (readTokens === 0) {
+    throw new InvalidRequestError({
+      where: "append",
+      what: "there is nothing to append",
+      got: "an empty input",
+      expected: "at least one token",
+    });
+  }
+  return { tokenCount: readTokens, lengthTokens: core.state.lengthTokens };
+}

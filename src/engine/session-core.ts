@@ -1,0 +1,85 @@
+/**
+ * The core of a session: its state and the reading of tokens into it, one run after another.
+ *
+ * Between two runs it is always whole: an abort or an error leaves the tokens taken in so far, no more, no less.
+ */
+
+import { InvalidRequestError } from "../errors.ts";
+import type { MemoryState } from "../memory/policy.ts";
+import type { Inference } from "./inference.ts";
+import { SpeedMeter } from "./stats.ts";
+import type { ChatTranscript } from "./transcript.ts";
+
+/** How many of the last tokens a session remembers by id, for the repetition penalty and for decoding. */
+export const recentTokenCount = 64;
+
+/** Is the mutable heart of a session. */
+export class SessionCore {
+  readonly inference: Inference;
+  readonly speed: SpeedMeter = new SpeedMeter();
+  state: MemoryState;
+  /** After the last token read, float32 `[V]`. */
+  logits: Float32Array | undefined;
+  recentIds: readonly number[] = [];
+  transcript: ChatTranscript | undefined;
+
+  constructor(inference: Inference, state: MemoryState) {
+    this.inference = inference;
+    this.state = state;
+  }
+
+  /** Refuses more tokens than the policy can hold. @throws {@link InvalidRequestError} */
+  assertFits(tokenCount: number): void {
+    const { maxLengthTokens, name } = this.inference.policy;
+    const total = this.state.lengthTokens + tokenCount;
+    if (total <= maxLengthTokens) return;
+    throw new InvalidRequestError({
+      where: "append",
+      what: `the stream would outgrow the ${name} cache`,
+      got: `${total} tokens`,
+      expected: `at most ${maxLengthTokens}`,
+      remedy: 'Load the model with policy "streaming" or an adapter: their streams have no end.',
+    });
+  }
+
+  /**
+   * Makes room if need be and tells how many tokens the next run can read.
+   * @throws {@link InvalidRequestError} when the policy is full.
+   */
+  async makeRoom(): Promise<number> {
+    if (this.state.roomTokens > 0) return this.state.roomTokens;
+    this.assertFits(1);
+    await this.inference.commit(this.state);
+    return this.state.roomTokens;
+  }
+
+  /** Reads one run of tokens, at most what {@link makeRoom} told. */
+  async read(tokenIds: readonly number[], kind: "prefill" | "decode"): Promise<void> {
+    const start = performance.now();
+    this.logits = await this.inference.read(this.state, tokenIds);
+    this.recentIds = [...this.recentIds, ...tokenIds.slice(-recentTokenCount)].slice(-recentTokenCount);
+    this.speed.count(kind, tokenIds.length, start);
+  }
+
+  /** Reads one generated token. */
+  async readOne(tokenId: number): Promise<void> {
+    await this.makeRoom();
+    await this.read([tokenId], "decode");
+  }
+
+  /** Starts over, empty. */
+  reset(): void {
+    this.state = this.inference.policy.createState();
+    this.logits = undefined;
+    this.recentIds = [];
+    this.transcript = undefined;
+  }
+
+  clone(): SessionCore {
+    const twin = new SessionCore(this.inference, this.state.clone());
+    twin.logits = this.logits;
+    twin.recentIds = this.recentIds;
+    twin.transcript = this.transcript;
+    return twin;
+  }
+}
