@@ -5,21 +5,20 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { z } from "zod";
-import { InvalidRequestError, UnsupportedError } from "../errors.ts";
+import { UnsupportedError } from "../errors.ts";
 import type { ByteSource } from "../files/byte-source.ts";
 import { type CheckpointWeights, openCheckpointWeights } from "../files/checkpoint-files.ts";
 import type { ModelFolder } from "../files/model-folder.ts";
 import type { TensorEntry } from "../files/safetensors.ts";
 import { type Adapter, openAdapter } from "../memory/adapter.ts";
-import { createFullPolicy } from "../memory/full-policy.ts";
 import {
   type ContextSettings,
   defaultContext,
   localCapacityTokens,
   validateContext,
 } from "../memory/geometry.ts";
+import { createPolicy } from "../memory/policies.ts";
 import type { MemoryPolicy, PolicyName } from "../memory/policy.ts";
-import { createPaperPolicy, createStreamingPolicy } from "../memory/segmented-policies.ts";
 import type { DecoderConfig } from "../models/decoder-config.ts";
 import type { ModelFamily } from "../models/family.ts";
 import { loadModelFamily } from "../models/registry.ts";
@@ -77,39 +76,15 @@ function chooseContext(
   return context;
 }
 
-const policyNames: readonly string[] = ["auto", "paper", "streaming", "full"];
-
-function choosePolicy(
-  name: PolicyName | "auto",
-  config: DecoderConfig,
+/** Says what the user should know of a policy that was chosen for them. */
+function noticesOf(
+  chosen: PolicyName | "auto",
+  policy: MemoryPolicy,
   context: ContextSettings,
-  adapter: Adapter | undefined,
-): { readonly policy: MemoryPolicy; readonly notices: readonly string[] } {
-  const { geometry } = config;
-  if (!policyNames.includes(name)) {
-    throw new InvalidRequestError({
-      where: "policy",
-      what: "unknown",
-      got: name,
-      expected: policyNames.join(", "),
-    });
-  }
-  if (name === "full") return { policy: createFullPolicy(geometry, context.segmentTokens), notices: [] };
-  if (name === "streaming") return { policy: createStreamingPolicy(geometry, context), notices: [] };
-  if (adapter !== undefined) return { policy: createPaperPolicy(geometry, context, adapter), notices: [] };
-  if (name === "paper") {
-    throw new InvalidRequestError({
-      where: "policy",
-      what: "paper needs a trained memory gate",
-      got: "no adapter",
-      expected: "an adapter",
-      remedy: 'Pass `adapter`, or choose policy "streaming".',
-    });
-  }
-  const notice =
-    "No adapter was given, so there is no memory gate: what leaves the window of " +
-    `${context.windowTokens} tokens is forgotten (StreamingLLM). Pass an adapter to remember it.`;
-  return { policy: createStreamingPolicy(geometry, context), notices: [notice] };
+): readonly string[] {
+  if (chosen !== "auto" || policy.name !== "streaming") return [];
+  const forgotten = `what leaves the window of ${context.windowTokens} tokens is forgotten (StreamingLLM)`;
+  return [`No adapter was given, so there is no memory gate: ${forgotten}. Pass an adapter to remember it.`];
 }
 
 /**
@@ -134,7 +109,10 @@ export async function openModelParts(
   };
   try {
     const context = chooseContext(options.context ?? {}, adapter, config.geometry.maxPositions);
-    const { policy, notices } = choosePolicy(options.policy ?? "auto", config, context, adapter);
+    const chosen = options.policy ?? "auto";
+    const name = chosen === "auto" ? (adapter?.variant ?? "streaming") : chosen;
+    const policy = createPolicy(name, { geometry: config.geometry, context, adapter });
+    const notices = noticesOf(chosen, policy, context);
     weights = await openCheckpointWeights(folder, signal);
     return { folder, family, config, weights, adapter, context, policy, notices, close };
   } catch (error) {

@@ -1,0 +1,50 @@
+/**
+ * The table of memory policies: how each is made from what a model and its user give.
+ */
+
+import { InvalidRequestError } from "../errors.ts";
+import type { Adapter } from "./adapter.ts";
+import { createFullPolicy } from "./full-policy.ts";
+import type { AttentionGeometry, ContextSettings } from "./geometry.ts";
+import type { MemoryPolicy, PolicyName } from "./policy.ts";
+import { createPaperPolicy, createStreamingPolicy } from "./segmented-policies.ts";
+
+/** Is what a policy is made from. */
+export interface PolicyRequest {
+  readonly geometry: AttentionGeometry;
+  readonly context: ContextSettings;
+  readonly adapter: Adapter | undefined;
+}
+
+const makers: { readonly [Name in PolicyName]: (request: PolicyRequest) => MemoryPolicy } = {
+  paper({ geometry, context, adapter }) {
+    if (adapter !== undefined) return createPaperPolicy(geometry, context, adapter);
+    throw new InvalidRequestError({
+      where: "policy",
+      what: "paper needs a trained memory gate",
+      got: "no adapter",
+      expected: "an adapter",
+      remedy: 'Pass an adapter, or choose policy "streaming".',
+    });
+  },
+  streaming: ({ geometry, context }) => createStreamingPolicy(geometry, context),
+  full: ({ geometry, context }) => createFullPolicy(geometry, context.segmentTokens),
+};
+
+/** Lists the policies. */
+export const policyNames: readonly PolicyName[] = Object.keys(makers) as PolicyName[];
+
+/**
+ * Creates a policy by its name.
+ * @throws {@link InvalidRequestError} on an unknown name, or when the policy needs an adapter and there is none.
+ */
+export function createPolicy(name: PolicyName, request: PolicyRequest): MemoryPolicy {
+  const make = Object.hasOwn(makers, name) ? makers[name] : undefined;
+  if (make !== undefined) return make(request);
+  throw new InvalidRequestError({
+    where: "policy",
+    what: "unknown",
+    got: name,
+    expected: policyNames.join(", "),
+  });
+}
