@@ -82,7 +82,7 @@ export class GraphBuilder {
 
   /** Adds a float32 scalar constant `[]`; equal scalars are shared. */
   scalar(value: number): Value {
-    const key = `scalar:${value}`;
+    const key = Object.is(value, -0) ? "-0" : String(value);
     const known = this.#scope.scalars.get(key);
     if (known !== undefined) return known;
     const made = this.constant("scalar", hostTensor("float32", [], new Float32Array([value])));
