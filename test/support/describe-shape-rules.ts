@@ -36,7 +36,7 @@ export function parseTypes(text: string): ValueType[] {
 }
 
 /** Prints types as {@link parseTypes} reads them. */
-export function formatTypes(types: readonly ValueType[]): string {
+function formatTypes(types: readonly ValueType[]): string {
   return types.map(({ dtype, shape }) => `${dtype} ${formatShape(shape)}`).join("; ");
 }
 

@@ -28,7 +28,7 @@ export interface ReferenceTensor {
 export type Precision = "float32" | "float64";
 
 /** Allocates an array of zeros for a dtype. */
-export function allocate(dtype: DType, length: number): ReferenceData {
+function allocate(dtype: DType, length: number): ReferenceData {
   switch (dtype) {
     case "int64":
       return new BigInt64Array(length);
