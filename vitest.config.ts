@@ -7,6 +7,8 @@ const config: ViteUserConfig = defineConfig({
       {
         test: {
           name: "unit",
+          // Modules are pure, so the tests of all files can share them: four times faster.
+          isolate: false,
           include: ["src/**/*.test.ts"],
           exclude: ["src/**/*.runtime.test.ts", "src/**/*.weights.test.ts"],
         },

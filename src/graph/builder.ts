@@ -25,6 +25,8 @@ import type { ShapeRule } from "./shape-rule.ts";
 /** Is what a graph and its branches share: constants and names in use. */
 interface BuilderScope {
   readonly names: Set<string>;
+  /** Where the search for a free name goes on, per base name. */
+  readonly nextSuffixes: Map<string, number>;
   readonly initializers: Initializer[];
   readonly scalars: Map<string, Value>;
 }
@@ -40,13 +42,21 @@ export class GraphBuilder {
   constructor(name: string, scope?: BuilderScope) {
     this.name = name;
     this.#isBranch = scope !== undefined;
-    this.#scope = scope ?? { names: new Set(), initializers: [], scalars: new Map() };
+    this.#scope = scope ?? {
+      names: new Set(),
+      nextSuffixes: new Map(),
+      initializers: [],
+      scalars: new Map(),
+    };
   }
 
   #uniqueName(base: string): string {
-    let name = base;
-    for (let count = 1; this.#scope.names.has(name); count++) name = `${base}_${count}`;
-    this.#scope.names.add(name);
+    const { names, nextSuffixes } = this.#scope;
+    let suffix = nextSuffixes.get(base) ?? 0;
+    let name = suffix === 0 ? base : `${base}_${suffix}`;
+    while (names.has(name)) name = `${base}_${++suffix}`;
+    nextSuffixes.set(base, suffix + 1);
+    names.add(name);
     return name;
   }
 
