@@ -46,9 +46,20 @@ function buildVocabulary(
   return Object.fromEntries([...tokens].map((token, id) => [token, id]));
 }
 
-function bpeModel(vocab: Record<string, number>, merges: readonly string[], options: object): object {
+/** Is a `tokenizer.json` with a BPE model. */
+export interface TinyTokenizerJson {
+  readonly model: { readonly vocab: Readonly<Record<string, number>> };
+  readonly [field: string]: unknown;
+}
+
+function bpeModel(
+  vocab: Record<string, number>,
+  merges: readonly string[],
+  options: object,
+): TinyTokenizerJson["model"] {
   const unset = { dropout: null, continuing_subword_prefix: null, end_of_word_suffix: null };
-  return { type: "BPE", ...unset, ...options, vocab, merges };
+  const model = { type: "BPE", ...unset, ...options, vocab, merges };
+  return model;
 }
 
 const byteMerges = [
@@ -80,7 +91,7 @@ const byteMerges = [
 ];
 
 /** Builds a byte-level BPE with the special tokens `<|begin|>` (0) and `<|end|>` (1). */
-export function tinyByteLevelJson(style: "gpt2" | "llama3" = "gpt2"): object {
+export function tinyByteLevelJson(style: "gpt2" | "llama3" = "gpt2"): TinyTokenizerJson {
   const specials = ["<|begin|>", "<|end|>"];
   const vocab = buildVocabulary(specials, byteAlphabet(), byteMerges);
   return {
@@ -136,7 +147,7 @@ const spaceInsertion = {
 } as const;
 
 /** Builds a SentencePiece-style BPE with `<unk>` (0), `<s>` (1), `</s>` (2) and byte tokens from 3. */
-export function tinySentencePieceJson(style: "prepend" | "metaspace" = "prepend"): object {
+export function tinySentencePieceJson(style: "prepend" | "metaspace" = "prepend"): TinyTokenizerJson {
   const specials = ["<unk>", "<s>", "</s>"];
   const bytes = Array.from(
     { length: 256 },

@@ -1,0 +1,218 @@
+/**
+ * Tiny random models, built in memory in a few milliseconds: whole checkpoints and adapters, as loaders see them.
+ *
+ * Their text is noise, but everything about them is real: configuration, weights, tokenizer, chat template.
+ * The same options give the same bytes.
+ */
+
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import { type ModelFolder, memoryModelFolder } from "../files/model-folder.ts";
+import { writeSafetensors } from "../files/safetensors-writer.ts";
+import type { ContextSettings } from "../memory/geometry.ts";
+import { encodeBfloat16, encodeFloat16 } from "../tensor/half-float.ts";
+import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
+import { tinyByteLevelJson } from "../text/tiny-tokenizers.ts";
+import {
+  type DecoderExtras,
+  type DecoderSizes,
+  drawTensor,
+  drawUniform,
+  planDecoderTensors,
+} from "./decoder-tensors.ts";
+
+/** Names a family that tiny models come in: a Hugging Face `model_type`. */
+export type TinyModelType = "llama" | "mistral" | "qwen2" | "qwen3";
+
+/** Sizes a tiny model. An adapter fits the model of the same sizes. */
+export interface TinyModelSizes {
+  /** L; default 2. */
+  readonly layerCount?: number;
+  /** E; default 64. */
+  readonly hiddenSize?: number;
+  /** H; default 4. */
+  readonly queryHeadCount?: number;
+  /** K; default 2. */
+  readonly keyValueHeadCount?: number;
+  /** D, even; default 16. */
+  readonly headSize?: number;
+}
+
+/** Chooses a tiny model. */
+export interface TinyModelOptions extends TinyModelSizes {
+  /** Draws the weights; default 1. */
+  readonly seed?: number;
+  /** Default `llama`. */
+  readonly modelType?: TinyModelType;
+  /** F; default 128. */
+  readonly mlpSize?: number;
+  /** Positions that it claims to be trained on; default 2048. */
+  readonly maxPositions?: number;
+  /** Whether the output projection is the embedding; default true. */
+  readonly tied?: boolean;
+  /** How weights are stored; default `float32`. */
+  readonly dtype?: "float32" | "float16" | "bfloat16";
+  /** Whether the weights come in two shards with an index; default false. */
+  readonly sharded?: boolean;
+  /** Fields of `config.json` to add or to replace, such as `rope_scaling`. */
+  readonly config?: Readonly<Record<string, unknown>>;
+}
+
+/** Chooses a tiny adapter. */
+export interface TinyAdapterOptions extends TinyModelSizes {
+  /** Draws the weights; default 1. */
+  readonly seed?: number;
+  /** R; default 8. */
+  readonly rank?: number;
+  /** The settings that it claims to be trained with; none by default. */
+  readonly context?: Partial<ContextSettings>;
+}
+
+/** A conversation in ChatML, with the tokenizer's two special tokens around each message. */
+const chatTemplate =
+  "{% for message in messages %}{{ '<|begin|>' + message['role'] + '\n' + message['content'] + '<|end|>\n' }}" +
+  "{% endfor %}{% if add_generation_prompt %}{{ '<|begin|>assistant\n' }}{% endif %}";
+
+const tokenizerConfig = {
+  bos_token: "<|begin|>",
+  eos_token: "<|end|>",
+  chat_template: chatTemplate,
+  clean_up_tokenization_spaces: false,
+};
+
+const bosTokenId = 0;
+const eosTokenId = 1;
+
+function completeSizes(sizes: TinyModelSizes): Required<TinyModelSizes> {
+  const { layerCount = 2, hiddenSize = 64, queryHeadCount = 4, keyValueHeadCount = 2, headSize = 16 } = sizes;
+  return { layerCount, hiddenSize, queryHeadCount, keyValueHeadCount, headSize };
+}
+
+const extrasOf: { readonly [Type in TinyModelType]: Omit<DecoderExtras, "tied"> } = {
+  llama: { hasQueryKeyValueBias: false, hasQueryKeyNorm: false },
+  mistral: { hasQueryKeyValueBias: false, hasQueryKeyNorm: false },
+  qwen2: { hasQueryKeyValueBias: true, hasQueryKeyNorm: false },
+  qwen3: { hasQueryKeyValueBias: false, hasQueryKeyNorm: true },
+};
+
+const fieldsOf: { readonly [Type in TinyModelType]: Readonly<Record<string, unknown>> } = {
+  llama: { architectures: ["LlamaForCausalLM"] },
+  mistral: { architectures: ["MistralForCausalLM"], sliding_window: null },
+  qwen2: { architectures: ["Qwen2ForCausalLM"], use_sliding_window: false },
+  qwen3: { architectures: ["Qwen3ForCausalLM"], use_sliding_window: false },
+};
+
+const encoders: {
+  readonly [Type in NonNullable<TinyModelOptions["dtype"]>]: (
+    shape: readonly number[],
+    values: Float32Array,
+  ) => HostTensor;
+} = {
+  float32: (shape, values) => hostTensor("float32", shape, values),
+  float16: (shape, values) => hostTensor("float16", shape, encodeFloat16(values)),
+  bfloat16: (shape, values) => hostTensor("bfloat16", shape, encodeBfloat16(values)),
+};
+
+function describeModel(sizes: DecoderSizes, options: TinyModelOptions): Record<string, unknown> {
+  const { modelType = "llama", maxPositions = 2048, tied = true, dtype = "float32" } = options;
+  return {
+    ...fieldsOf[modelType],
+    model_type: modelType,
+    hidden_size: sizes.hiddenSize,
+    intermediate_size: sizes.mlpSize,
+    num_hidden_layers: sizes.layerCount,
+    num_attention_heads: sizes.queryHeadCount,
+    num_key_value_heads: sizes.keyValueHeadCount,
+    head_dim: sizes.headSize,
+    vocab_size: sizes.vocabularySize,
+    max_position_embeddings: maxPositions,
+    rms_norm_eps: 1e-5,
+    rope_theta: 10000,
+    hidden_act: "silu",
+    tie_word_embeddings: tied,
+    bos_token_id: bosTokenId,
+    eos_token_id: eosTokenId,
+    torch_dtype: dtype,
+    ...options.config,
+  };
+}
+
+/** Lays the tensors out as one file, or as two with the index that names them. */
+function writeWeights(
+  tensors: Readonly<Record<string, HostTensor>>,
+  sharded: boolean,
+): Record<string, Uint8Array | string> {
+  if (!sharded) return { "model.safetensors": writeSafetensors(tensors, { format: "pt" }) };
+  const entries = Object.entries(tensors);
+  const middle = Math.ceil(entries.length / 2);
+  const files: Record<string, Uint8Array | string> = {};
+  const weightMap: Record<string, string> = {};
+  [entries.slice(0, middle), entries.slice(middle)].forEach((shard, index) => {
+    const file = `model-0000${index + 1}-of-00002.safetensors`;
+    files[file] = writeSafetensors(Object.fromEntries(shard), { format: "pt" });
+    for (const [name] of shard) weightMap[name] = file;
+  });
+  const totalSize = entries.reduce((sum, [, { data }]) => sum + data.byteLength, 0);
+  const index = { metadata: { total_size: totalSize }, weight_map: weightMap };
+  return { ...files, "model.safetensors.index.json": JSON.stringify(index) };
+}
+
+/**
+ * Creates a tiny random model.
+ * @example
+ * await using model = await loadModel(createTinyModelFolder(), { adapter: createTinyAdapterFolder() });
+ */
+export function createTinyModelFolder(options: TinyModelOptions = {}): ModelFolder {
+  const { seed = 1, modelType = "llama", tied = true, dtype = "float32", sharded = false } = options;
+  const tokenizer = tinyByteLevelJson();
+  const vocabularySize = Object.keys(tokenizer.model.vocab).length;
+  const sizes = { ...completeSizes(options), mlpSize: options.mlpSize ?? 128, vocabularySize };
+  const generator = xoroshiro128plus(seed);
+  const tensors: Record<string, HostTensor> = {};
+  for (const plan of planDecoderTensors(sizes, { ...extrasOf[modelType], tied })) {
+    tensors[plan.name] = encoders[dtype](plan.shape, drawTensor(generator, plan));
+  }
+  return memoryModelFolder(`tiny-${modelType}`, {
+    "config.json": JSON.stringify(describeModel(sizes, options)),
+    "tokenizer.json": JSON.stringify(tokenizer),
+    "tokenizer_config.json": JSON.stringify(tokenizerConfig),
+    ...writeWeights(tensors, sharded),
+  });
+}
+
+/**
+ * Creates a tiny random adapter with a read gate. Its gates are neither shut nor open, so that a stream's memory
+ * shows in the logits.
+ */
+export function createTinyAdapterFolder(options: TinyAdapterOptions = {}): ModelFolder {
+  const { seed = 1, rank = 8, context = {} } = options;
+  const { layerCount, queryHeadCount: H, headSize: D } = completeSizes(options);
+  const generator = xoroshiro128plus(seed);
+  const tensors: Record<string, HostTensor> = {};
+  const draw = (name: string, shape: readonly number[], spread: number): void => {
+    const length = shape.reduce((product, extent) => product * extent, 1);
+    tensors[name] = hostTensor("float32", shape, drawUniform(generator, length, 0, spread));
+  };
+  for (let layer = 0; layer < layerCount; layer++) {
+    const prefix = `layers.${layer}.read_gate`;
+    draw(`${prefix}.down.weight`, [rank, H * D], 2 * Math.sqrt(3 / (H * D)));
+    draw(`${prefix}.down.bias`, [rank], 0.5);
+    draw(`${prefix}.up.weight`, [H, rank], 2 * Math.sqrt(3 / rank));
+    draw(`${prefix}.up.bias`, [H], 1);
+  }
+  const { sinkTokens, slotTokens, windowTokens, segmentTokens } = context;
+  return memoryModelFolder("tiny-adapter", {
+    "adapter_config.json": JSON.stringify({
+      peft_type: "EDGEINFINITE",
+      variant: "paper",
+      base_model_name_or_path: "tiny",
+      read_gate_rank: rank,
+      feature_map: "elu1",
+      fusion: "convex",
+      sink_tokens: sinkTokens,
+      slot_tokens: slotTokens,
+      window_tokens: windowTokens,
+      segment_tokens: segmentTokens,
+    }),
+    "adapter_model.safetensors": writeSafetensors(tensors),
+  });
+}
