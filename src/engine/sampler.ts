@@ -6,7 +6,7 @@
  */
 
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
-import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import { mersenne } from "pure-rand/generator/mersenne";
 import { InternalError, InvalidRequestError } from "../errors.ts";
 
 /** Chooses how tokens are drawn. */
@@ -21,7 +21,7 @@ export interface SamplingOptions {
   readonly minP?: number;
   /** Makes tokens seen recently less likely: above 1 less, 1 (the default) as likely. */
   readonly repetitionPenalty?: number;
-  /** Makes draws repeatable: the same seed, prompt and options give the same tokens. Random by default. */
+  /** Makes draws repeatable: the same seed (modulo 2^32), prompt and options give the same tokens. Random by default. */
   readonly seed?: number;
 }
 
@@ -37,8 +37,9 @@ interface Candidate {
   readonly logit: number;
 }
 
-function checkRange(name: string, got: number, fits: boolean, expected: string): void {
-  if (Number.isNaN(got) || !fits)
+function checkRange(name: string, got: unknown, fits: boolean, expected: string): void {
+  // Strings from a form would compare as numbers and then be added as strings.
+  if (typeof got !== "number" || !fits)
     throw new InvalidRequestError({ where: name, what: "out of range", got, expected });
 }
 
@@ -129,7 +130,8 @@ function countToReach(weights: readonly number[], share: number): number {
 export function makeSampler(options: SamplingOptions = {}): Sampler {
   const { temperature = 0, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1, seed } = options;
   checkOptions({ temperature, topK, topP, minP, repetitionPenalty }, seed);
-  const generator = xoroshiro128plus(seed ?? Math.floor(Math.random() * 2 ** 32));
+  // A generator whose first number already depends on every bit of the seed: one draw a seed is a common use.
+  const generator = mersenne(seed ?? Math.floor(Math.random() * 2 ** 32));
   return (logits, recentIds) => {
     const penalised = penalise(logits, recentIds, repetitionPenalty);
     const best = argmax(penalised);
