@@ -26,10 +26,14 @@ const placesSymbol = "P";
 /** Stands for minus infinity in masks: finite, so that no device computes infinity minus infinity. */
 const masked = -1e30;
 
+/** Names the input that hides empty places, float32 `[P]`: 0, or very low. */
+export const pastMaskName = "past_mask";
 const pastKeysName = (layer: number): string => `past_keys.${layer}`;
-const pastValuesName = (layer: number): string => `past_values.${layer}`;
+/** Names the input of a layer's cached values, `[K, P, D]`. */
+export const pastValuesName = (layer: number): string => `past_values.${layer}`;
 const newKeysName = (layer: number): string => `new_keys.${layer}`;
-const newValuesName = (layer: number): string => `new_values.${layer}`;
+/** Names the output of a layer's new values, `[K, T, D]`. */
+export const newValuesName = (layer: number): string => `new_values.${layer}`;
 
 /** Writes local attention into an inference graph. */
 export class LocalAttentionWriter {
@@ -49,7 +53,7 @@ export class LocalAttentionWriter {
     const table = [1, tokensSymbol, geometry.headSize / 2];
     this.#cos = builder.input("rotary_cos", "float32", table);
     this.#sin = builder.input("rotary_sin", "float32", table);
-    this.#pastMask = builder.input("past_mask", "float32", [placesSymbol]);
+    this.#pastMask = builder.input(pastMaskName, "float32", [placesSymbol]);
     this.#mask = builder.input("mask", "float32", [tokensSymbol, addDims(placesSymbol, tokensSymbol)]);
     this.#splitSizes = builder.input("split_sizes", "int64", [2]);
     this.#isSingle = builder.input("is_single_token", "bool", []);
@@ -143,7 +147,7 @@ export function localAttentionFeeds(
   const feeds: Record<string, HostTensor> = {
     rotary_cos: cos,
     rotary_sin: sin,
-    past_mask: pastMask(cache),
+    [pastMaskName]: pastMask(cache),
     mask: causalMask(cache, tokenCount),
     split_sizes: hostTensor("int64", [2], BigInt64Array.of(BigInt(cache.places), BigInt(tokenCount))),
     is_single_token: hostTensor("bool", [], Uint8Array.of(tokenCount === 1 ? 1 : 0)),

@@ -2,6 +2,8 @@
  * Helpers for the tests of programs that use EdgeInfinite: models that need no download and no weights.
  */
 
+export { loadScriptedModel, type ScriptedModelOptions } from "./scripted-model.ts";
+export { createScriptedRuntime, type Script, type ScriptedPrompt } from "./scripted-runtime.ts";
 export {
   createTinyAdapterFolder,
   createTinyModelFolder,
