@@ -120,11 +120,13 @@ function parseJson(text: string): unknown {
 }
 
 function readHeader(bytes: Uint8Array): { header: z.infer<typeof headerSchema>; payloadOffset: number } {
-  const isSession = bytes.length >= prefixBytes && magic.every((byte, index) => bytes[index] === byte);
+  const isBytes = bytes instanceof Uint8Array;
+  const isSession =
+    isBytes && bytes.length >= prefixBytes && magic.every((byte, index) => bytes[index] === byte);
   if (!isSession) {
     refuse(
       "these bytes are no saved session",
-      `${bytes.length} bytes`,
+      isBytes ? `${bytes.length} bytes` : typeof bytes,
       "what session.save() gave",
       "Check the file.",
     );
