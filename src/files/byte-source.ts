@@ -53,7 +53,9 @@ export function allocateBytes(name: string, lengthBytes: number): Uint8Array<Arr
 }
 
 /** Wraps bytes in memory as a source, without copying. */
-export function memoryByteSource(name: string, bytes: Uint8Array): ByteSource {
+export function memoryByteSource(name: string, { buffer, byteOffset, length }: Uint8Array): ByteSource {
+  // Without Node's Buffer around them: its `slice` gives views where readers expect copies.
+  const bytes = new Uint8Array(buffer, byteOffset, length);
   return {
     name,
     sizeBytes: bytes.length,
