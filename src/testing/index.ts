@@ -2,6 +2,12 @@
  * Helpers for the tests of programs that use EdgeInfinite: models that need no download and no weights.
  */
 
+export {
+  type RandomCheckpointConfig,
+  type RandomCheckpointOptions,
+  smolLm2Config135M,
+  streamRandomCheckpoint,
+} from "./random-checkpoint.ts";
 export { loadScriptedModel, type ScriptedModelOptions } from "./scripted-model.ts";
 export { createScriptedRuntime, type Script, type ScriptedPrompt } from "./scripted-runtime.ts";
 export {

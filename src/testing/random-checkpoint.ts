@@ -1,0 +1,140 @@
+/**
+ * Checkpoints of a real model's shape with random weights: for loaders, numerics and speed, which do not depend
+ * on what the weights have learned.
+ *
+ * The safetensors file comes as a stream of chunks, so that a checkpoint of any size costs no memory.
+ */
+
+import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import type { RandomGenerator } from "pure-rand/types/RandomGenerator";
+import { encodeBfloat16 } from "../tensor/half-float.ts";
+import { planDecoderTensors } from "./decoder-tensors.ts";
+
+/** Is the `config.json` of a Llama checkpoint, as far as its tensors depend on it. */
+export interface RandomCheckpointConfig {
+  readonly hidden_size: number;
+  readonly intermediate_size: number;
+  readonly num_hidden_layers: number;
+  readonly num_attention_heads: number;
+  readonly num_key_value_heads: number;
+  readonly vocab_size: number;
+  readonly tie_word_embeddings: boolean;
+  /** Standard deviation of the weights. */
+  readonly initializer_range: number;
+  readonly [field: string]: unknown;
+}
+
+/** Is the `config.json` of HuggingFaceTB/SmolLM2-135M. */
+export const smolLm2Config135M: RandomCheckpointConfig = {
+  architectures: ["LlamaForCausalLM"],
+  attention_bias: false,
+  bos_token_id: 0,
+  eos_token_id: 0,
+  hidden_act: "silu",
+  hidden_size: 576,
+  initializer_range: 0.041666666666666664,
+  intermediate_size: 1536,
+  max_position_embeddings: 8192,
+  model_type: "llama",
+  num_attention_heads: 9,
+  num_hidden_layers: 30,
+  num_key_value_heads: 3,
+  rms_norm_eps: 1e-5,
+  rope_interleaved: false,
+  rope_scaling: null,
+  rope_theta: 100_000,
+  tie_word_embeddings: true,
+  torch_dtype: "bfloat16",
+  vocab_size: 49152,
+};
+
+/** Chooses a random checkpoint. */
+export interface RandomCheckpointOptions {
+  /** Draws the weights; default 1. */
+  readonly seed?: number;
+  /** Most bytes of a chunk, even; default 4 MiB. */
+  readonly chunkBytes?: number;
+}
+
+const normalTableSize = 65536;
+const bfloat16One = 0x3f80;
+
+/** Draws normal numbers by the method of Box and Muller, as bfloat16 patterns. */
+function drawNormalTable(generator: RandomGenerator, deviation: number): Uint16Array {
+  const draw = (): number => {
+    const radius = Math.sqrt(-2 * Math.log(1 - uniformFloat64(generator)));
+    return deviation * radius * Math.cos(2 * Math.PI * uniformFloat64(generator));
+  };
+  return encodeBfloat16(Float32Array.from({ length: normalTableSize }, draw));
+}
+
+/** Fills with entries of the table, two of each draw of 32 bits. */
+function fillFromTable(target: Uint16Array, table: Uint16Array, generator: RandomGenerator): void {
+  for (let index = 0; index < target.length; index += 2) {
+    const bits = generator.next();
+    target[index] = table[bits & 0xffff] ?? 0;
+    target[index + 1] = table[bits >>> 16] ?? 0;
+  }
+}
+
+function planFile(config: RandomCheckpointConfig) {
+  const heads = config.num_attention_heads;
+  const sizes = {
+    layerCount: config.num_hidden_layers,
+    hiddenSize: config.hidden_size,
+    queryHeadCount: heads,
+    keyValueHeadCount: config.num_key_value_heads,
+    headSize: config.hidden_size / heads,
+    mlpSize: config.intermediate_size,
+    vocabularySize: config.vocab_size,
+  };
+  const extras = {
+    tied: config.tie_word_embeddings,
+    hasQueryKeyValueBias: false,
+    hasQueryKeyNorm: false,
+  };
+  let end = 0;
+  return planDecoderTensors(sizes, extras).map((plan) => {
+    const begin = end;
+    const elementCount = plan.shape.reduce((product, extent) => product * extent, 1);
+    end = begin + 2 * elementCount;
+    return { ...plan, elementCount, offsets: [begin, end] };
+  });
+}
+
+function writeHeader(plans: ReturnType<typeof planFile>): Uint8Array {
+  const members = plans.map(({ name, shape, offsets }) => [
+    name,
+    { dtype: "BF16", shape, data_offsets: offsets },
+  ]);
+  const json = JSON.stringify({ __metadata__: { format: "pt" }, ...Object.fromEntries(members) });
+  const padded = new TextEncoder().encode(json.padEnd(Math.ceil(json.length / 8) * 8));
+  const header = new Uint8Array(8 + padded.length);
+  new DataView(header.buffer).setBigUint64(0, BigInt(padded.length), true);
+  header.set(padded, 8);
+  return header;
+}
+
+/**
+ * Streams the `model.safetensors` of a Llama checkpoint with random bfloat16 weights: normal, of standard
+ * deviation `initializer_range`; norms are 1. A chunk is valid until the next one is asked for.
+ */
+export async function* streamRandomCheckpoint(
+  config: RandomCheckpointConfig,
+  { seed = 1, chunkBytes = 4 * 1024 * 1024 }: RandomCheckpointOptions = {},
+): AsyncGenerator<Uint8Array, void, void> {
+  const generator = xoroshiro128plus(seed);
+  const table = drawNormalTable(generator, config.initializer_range);
+  const plans = planFile(config);
+  const chunk = new Uint16Array(chunkBytes / 2);
+  yield writeHeader(plans);
+  for (const { role, elementCount } of plans) {
+    for (let start = 0; start < elementCount; start += chunk.length) {
+      const part = chunk.subarray(0, Math.min(chunk.length, elementCount - start));
+      if (role === "norm") part.fill(bfloat16One);
+      else fillFromTable(part, table, generator);
+      yield new Uint8Array(part.buffer, 0, part.byteLength);
+    }
+  }
+}
