@@ -1,0 +1,99 @@
+/**
+ * Holds the engine to the golden files of the reference implementation, on a real checkpoint, through the API.
+ *
+ * Needs the shared data folder (EDGEINFINITE_SHARED, else ../shared beside the repository).
+ */
+
+import { existsSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import type { Model } from "./model.ts";
+import { loadModel } from "./node.ts";
+
+const shared = process.env.EDGEINFINITE_SHARED ?? resolve("..", "shared");
+const checkpoint = resolve(shared, "data/checkpoints/stories260K");
+const golden = resolve(shared, "reference/golden");
+const adapter = resolve(golden, "stories260K-adapter");
+
+/** The files were made in float64 and rounded to six places; float32 over five layers measures 2.3e-5. */
+const tolerance = 1e-3;
+
+const goldenSchema = z.object({
+  sinkTokens: z.number(),
+  windowTokens: z.number(),
+  segmentTokens: z.number(),
+  adapter: z.boolean(),
+  tokens: z.array(z.number()),
+  commits: z.number(),
+  argmax: z.array(z.number()),
+  meanNll: z.number(),
+  logitsAfter: z.record(z.string(), z.array(z.number())),
+});
+type Golden = z.infer<typeof goldenSchema>;
+
+function loadGolden(name: string): Golden {
+  return goldenSchema.parse(JSON.parse(readFileSync(resolve(golden, `stories260K-${name}.json`), "utf8")));
+}
+
+function loadFor({ sinkTokens, windowTokens, segmentTokens, adapter: hasAdapter }: Golden): Promise<Model> {
+  const context = { sinkTokens, windowTokens, segmentTokens };
+  return loadModel(checkpoint, { context, ...(hasAdapter && { adapter }) });
+}
+
+function largestError(got: Float32Array | undefined, expected: readonly number[] | undefined): number {
+  if (got?.length !== expected?.length) return Number.POSITIVE_INFINITY;
+  return Math.max(...Array.from(got ?? [], (logit, id) => Math.abs(logit - (expected?.[id] ?? Number.NaN))));
+}
+
+/** Returns the negative log-likelihood of a token. */
+function surprise(logits: Float32Array, id: number): number {
+  const top = Math.max(...logits);
+  return Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - top), 0)) + top - (logits[id] ?? 0);
+}
+
+describe.each(["base", "paper", "streaming"])("stories260K, %s", (name) => {
+  const needed = [resolve(checkpoint, "model.safetensors"), resolve(golden, `stories260K-${name}.json`)];
+  const missing = needed.filter((path) => !existsSync(path));
+  const test = missing.length === 0 ? it : it.skip;
+  const note =
+    missing.length === 0 ? "" : ` (skipped: ${missing.join(", ")} is not there; set EDGEINFINITE_SHARED)`;
+
+  test(`gives the golden logits when whole stretches are appended${note}`, async () => {
+    const expected = loadGolden(name);
+    await using model = await loadFor(expected);
+    const session = model.createSession();
+    let start = 0;
+    for (const [position, logits] of Object.entries(expected.logitsAfter)) {
+      const end = Number(position) + 1;
+      await session.append(expected.tokens.slice(start, end));
+      expect(largestError(session.logits, logits)).toBeLessThan(tolerance);
+      start = end;
+    }
+    if (start < expected.tokens.length) await session.append(expected.tokens.slice(start));
+    expect(session.stats.commitCount).toBe(expected.commits);
+  });
+
+  test(`gives the golden logits, choices and likelihood token by token${note}`, async () => {
+    const expected = loadGolden(name);
+    await using model = await loadFor(expected);
+    const session = model.createSession();
+    const errors: number[] = [];
+    const choices: number[] = [];
+    let total = 0;
+    for (const [position, token] of expected.tokens.entries()) {
+      await session.append([token]);
+      const logits = session.logits ?? new Float32Array();
+      choices.push(logits.indexOf(Math.max(...logits)));
+      const next = expected.tokens[position + 1];
+      if (next !== undefined) total += surprise(logits, next);
+      const listed = expected.logitsAfter[position];
+      if (listed !== undefined) errors.push(largestError(logits, listed));
+    }
+    expect(errors).toHaveLength(Object.keys(expected.logitsAfter).length);
+    expect(Math.max(...errors)).toBeLessThan(tolerance);
+    expect(choices).toEqual(expected.argmax);
+    expect(total / (expected.tokens.length - 1)).toBeCloseTo(expected.meanNll, 4);
+    expect(session.stats.commitCount).toBe(expected.commits);
+  });
+});
