@@ -3,11 +3,17 @@
  */
 
 import { InvalidRequestError } from "../errors.ts";
-import type { ChatMessage } from "../text/chat-message.ts";
+import { type ChatMessage, parseChatMessages } from "../text/chat-message.ts";
 import { renderChat } from "../text/chat-template.ts";
 import { createIncrementalDecoder } from "../text/incremental-decoder.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
-import { type GenerateEvent, type GenerateOptions, type GenerationModel, generate } from "./generate.ts";
+import {
+  type GenerateEvent,
+  type GenerateOptions,
+  type GenerationModel,
+  generate,
+  prepareGeneration,
+} from "./generate.ts";
 import { type AppendProgress, prefill } from "./prefill.ts";
 import type { SessionCore } from "./session-core.ts";
 import { beginTranscript, endTranscript, findNewText } from "./transcript.ts";
@@ -84,8 +90,9 @@ export async function* chat(
     ...(options.tools !== undefined && { tools: options.tools }),
     ...(options.templateVariables !== undefined && { extra: options.templateVariables }),
   });
+  const generation = prepareGeneration(options, model);
   const { signal, onProgress } = options;
-  const newText = prepare(core, prompt, messages);
+  const newText = prepare(core, prompt, parseChatMessages(messages));
   const reusedTokens = core.state.lengthTokens;
   const baseTokens = core.transcript?.baseTokens ?? reusedTokens;
   core.transcript = beginTranscript(baseTokens, messages.length, prompt);
@@ -104,7 +111,7 @@ export async function* chat(
   const decoder = createIncrementalDecoder(tokenizer, core.recentIds);
   let reply = "";
   try {
-    yield* generate(core, options, model, (id) => {
+    yield* generate(core, generation, model, (id) => {
       reply += decoder.push(id);
     });
   } finally {

@@ -75,7 +75,10 @@ describe.each(["paper", "streaming"] as const)("under the policy %s", (policy: P
           await using model = await loadTiny(policy, { context });
           for (const path of paths) {
             expect(await differenceToOneCall(model, path, seed)).toBeLessThan(tolerance);
-            const length = path.reduce((sum, step) => sum + ("append" in step ? step.append : step.generate), 0);
+            const length = path.reduce(
+              (sum, step) => sum + ("append" in step ? step.append : step.generate),
+              0,
+            );
             commits += Math.max(0, (length - localCapacityTokens(context)) / context.segmentTokens);
           }
         },

@@ -10,7 +10,7 @@ import { InvalidRequestError } from "../errors.ts";
 import { createIncrementalDecoder, type IncrementalDecoder } from "../text/incremental-decoder.ts";
 import { createStopMatcher } from "../text/stop-strings.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
-import { makeSampler, type SamplingOptions } from "./sampler.ts";
+import { makeSampler, type Sampler, type SamplingOptions } from "./sampler.ts";
 import type { SessionCore } from "./session-core.ts";
 
 /** Chooses what is generated. */
@@ -77,6 +77,14 @@ function checkMaxNewTokens(maxNewTokens: number): void {
 
 function listStops(stop: GenerateOptions["stop"], tokenizer: Tokenizer | undefined): readonly string[] {
   const stops = stop === undefined ? [] : typeof stop === "string" ? [stop] : stop;
+  if (!Array.isArray(stops)) {
+    throw new InvalidRequestError({
+      where: "stop",
+      what: "not valid",
+      got: stop,
+      expected: "a string or an array of strings",
+    });
+  }
   if (stops.length > 0 && tokenizer === undefined) {
     throw new InvalidRequestError({
       where: "stop",
@@ -91,6 +99,7 @@ const silentDecoder: IncrementalDecoder = { push: () => "", flush: () => "" };
 
 /** Turns token ids into events: holds tokens back while their text is not certain. */
 class EventAssembler {
+  readonly #tokenizer: Tokenizer | undefined;
   readonly #decoder: IncrementalDecoder;
   readonly #matcher: ReturnType<typeof createStopMatcher>;
   #heldIds: number[] = [];
@@ -100,17 +109,26 @@ class EventAssembler {
   stopped: string | undefined;
 
   constructor(tokenizer: Tokenizer | undefined, stops: readonly string[], contextIds: readonly number[]) {
+    this.#tokenizer = tokenizer;
     this.#decoder = tokenizer === undefined ? silentDecoder : createIncrementalDecoder(tokenizer, contextIds);
     this.#matcher = createStopMatcher(stops);
   }
 
   /** Takes a token; gives the events of all tokens whose text is certain now. */
   push(id: number): TokenEvent[] {
+    const isFirst = this.#heldIds.length === 0;
     this.#heldIds.push(id);
     const decoded = this.#decoder.push(id);
     this.#take(decoded);
-    const certain = decoded !== "" && this.#given === this.#received;
+    const isDecoded = decoded !== "" || (isFirst && !this.#hasText(id));
+    const certain = isDecoded && this.#given === this.#received;
     return certain || this.stopped !== undefined ? this.#release() : [];
+  }
+
+  /** Tells whether a token can have text at all: special ones have none. */
+  #hasText(id: number): boolean {
+    const tokenizer = this.#tokenizer;
+    return tokenizer?.idToToken(id) !== undefined && !tokenizer.isSpecial(id);
   }
 
   /** Gives the events of the tokens held back. */
@@ -148,23 +166,43 @@ function finish(
   return { type: "finish", reason, stopString, usage };
 }
 
+/** Is what options have become once they are found to be in range. */
+export interface PreparedGeneration {
+  readonly maxNewTokens: number;
+  readonly ignoreEos: boolean;
+  readonly signal: AbortSignal | undefined;
+  readonly sample: Sampler;
+  readonly stops: readonly string[];
+}
+
 /**
- * Generates tokens after what the session has read.
- * @param observe is told of every token that the session reads.
- * @throws {@link InvalidRequestError} on options out of range or an empty session; the signal's reason on abort.
+ * Checks options before anything is read.
+ * @throws {@link InvalidRequestError} naming the option that is out of range; the signal's reason on abort.
  */
-export async function* generate(
-  core: SessionCore,
-  options: GenerateOptions,
-  model: GenerationModel,
-  observe: (tokenId: number) => void = () => {},
-): AsyncGenerator<GenerateEvent, void, void> {
+export function prepareGeneration(options: GenerateOptions, model: GenerationModel): PreparedGeneration {
   const { maxNewTokens = defaultMaxNewTokens, ignoreEos = false, signal } = options;
   checkMaxNewTokens(maxNewTokens);
   const sample = makeSampler(options);
   const stops = listStops(options.stop, model.tokenizer);
-  const assembler = new EventAssembler(model.tokenizer, stops, core.recentIds);
+  createStopMatcher(stops);
   signal?.throwIfAborted();
+  return { maxNewTokens, ignoreEos, signal, sample, stops };
+}
+
+/**
+ * Generates tokens after what the session has read.
+ * @param observe is told of every token that the session reads.
+ * @throws {@link InvalidRequestError} on an empty session; the signal's reason on abort.
+ */
+export async function* generate(
+  core: SessionCore,
+  { maxNewTokens, ignoreEos, signal, sample, stops }: PreparedGeneration,
+  model: GenerationModel,
+  observe: (tokenId: number) => void = () => {},
+): AsyncGenerator<GenerateEvent, void, void> {
+  const assembler = new EventAssembler(model.tokenizer, stops, core.recentIds);
+  // An empty session is refused before the clock runs; one without room may still end at once.
+  lastLogits(core);
   core.speed.beginPrompt();
   const promptTokens = core.state.lengthTokens;
   let reason: FinishReason = "length";

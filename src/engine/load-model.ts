@@ -6,7 +6,7 @@
 
 import { InvalidRequestError, UnsupportedError } from "../errors.ts";
 import type { ModelFolder } from "../files/model-folder.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Runtime, RuntimeSession } from "../runtime/runtime.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import { Inference } from "./inference.ts";
 import { estimate, type MemoryEstimate } from "./memory-estimate.ts";
@@ -124,12 +124,14 @@ async function buildInference(
   const { family, folder, config, weights, policy } = parts;
   const graph = family.buildInferenceGraph(folder.name, config, weights.tensors, policy);
   const forward = await runtime.createSession(graph, signal);
+  let commit: RuntimeSession | undefined;
   try {
     const commitGraph = policy.buildCommitGraph();
-    const commit = commitGraph === undefined ? undefined : await runtime.createSession(commitGraph, signal);
+    if (commitGraph !== undefined) commit = await runtime.createSession(commitGraph, signal);
     signal?.throwIfAborted();
     return new Inference(policy, forward, commit);
   } catch (error) {
+    await commit?.[Symbol.asyncDispose]();
     await forward[Symbol.asyncDispose]();
     throw error;
   }
@@ -155,8 +157,9 @@ export async function loadModelOn(
     const eosTokenIds = await readEosTokenIds(parts, tokenizer?.eosTokenId, signal);
     const identity = await identify(parts, signal);
     const runtime = await platform.createRuntime({ device, threads });
-    const inference = await buildInference(parts, runtime, signal);
+    // Before the weights: a listener that throws leaves nothing behind.
     for (const notice of notices) options.onNotice?.(notice);
+    const inference = await buildInference(parts, runtime, signal);
     return new Model({
       name: folder.name,
       config,

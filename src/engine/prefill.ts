@@ -33,6 +33,13 @@ export interface AppendResult {
   readonly lengthTokens: number;
 }
 
+/** Encodes a text whole, where it must be known before the first run whether it fits. */
+async function encodeWhole(text: string, options: TokenInputOptions): Promise<number[]> {
+  const ids: number[] = [];
+  for await (const piece of streamTokenIds(text, options)) for (const id of piece) ids.push(id);
+  return ids;
+}
+
 /**
  * Reads an input into a session.
  * @throws {@link InvalidRequestError} when it is empty, does not fit, or holds an id out of range;
@@ -46,7 +53,10 @@ export async function prefill(
 ): Promise<AppendResult> {
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
-  const totalTokens = knownTokenCount(input);
+  const streamOptions = { ...tokens, continuation: core.state.lengthTokens > 0, signal };
+  const isBounded = Number.isFinite(core.inference.policy.maxLengthTokens);
+  const source = isBounded && typeof input === "string" ? await encodeWhole(input, streamOptions) : input;
+  const totalTokens = knownTokenCount(source);
   if (totalTokens !== undefined) core.assertFits(totalTokens);
   core.speed.beginPrompt();
   let waiting: readonly number[] = [];
@@ -65,8 +75,7 @@ export async function prefill(
       waiting = waiting.slice(room);
     }
   };
-  const continuation = core.state.lengthTokens > 0;
-  for await (const piece of streamTokenIds(input, { ...tokens, continuation, signal })) {
+  for await (const piece of streamTokenIds(source, streamOptions)) {
     waiting = [...waiting, ...piece];
     await readFullRuns();
   }

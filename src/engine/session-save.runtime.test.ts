@@ -66,7 +66,7 @@ describe("a restored session", () => {
 
   it("is saved as the same bytes", async () => {
     const bytes = await (await sessionOf(paper, C + T + 4)).save();
-    expect(bitsOf(await (await paper.restoreSession(bytes)).save()) === bitsOf(bytes)).toBe(true);
+    expect(bitsOf(await (await paper.restoreSession(bytes)).save())).toBe(bitsOf(bytes));
   });
 
   it("goes on bit for bit in a new process", async () => {
@@ -96,7 +96,7 @@ describe("a restored session", () => {
       expect(result).toEqual({ ids, bits: bitsOf(logitsOf(session)) });
       // And back: the state itself is the same, not just what was looked at.
       const later = await readFile(join(folder, "later"));
-      expect(bitsOf(later) === bitsOf(await session.save())).toBe(true);
+      expect(bitsOf(later)).toBe(bitsOf(await session.save()));
     } finally {
       await rm(folder, { recursive: true });
     }
@@ -153,7 +153,7 @@ describe("a clone", () => {
       const [twin, other] = [session.clone(), session.clone()];
       await twin.append(tinyIds(3 * T, 8));
       await generateIds(twin, 3);
-      expect(bitsOf(await session.save()) === bitsOf(await untouched.save())).toBe(true);
+      expect(bitsOf(await session.save())).toBe(bitsOf(await untouched.save()));
       expect(await goOn(session)).toEqual(await goOn(untouched));
       expect(bitsOf(logitsOf(twin))).not.toBe(bitsOf(logitsOf(session)));
       expect(other.lengthTokens).toBe(C + T);

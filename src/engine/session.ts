@@ -8,7 +8,7 @@
 import { DisposedError, InvalidRequestError } from "../errors.ts";
 import type { ChatMessage } from "../text/chat-message.ts";
 import { type ChatEvent, type ChatModel, type ChatOptions, chat } from "./chat.ts";
-import { type GenerateEvent, type GenerateOptions, generate } from "./generate.ts";
+import { type GenerateEvent, type GenerateOptions, generate, prepareGeneration } from "./generate.ts";
 import { sessionBytes } from "./memory-estimate.ts";
 import { type AppendOptions, type AppendResult, prefill } from "./prefill.ts";
 import type { SessionCore } from "./session-core.ts";
@@ -138,7 +138,9 @@ export class Session implements Disposable {
    * {@link DisposedError}; the signal's reason on abort.
    */
   generate(options: GenerateOptions = {}): AsyncGenerator<GenerateEvent, void, void> {
-    return this.#stream("generate", (core) => generate(core, options, this.#model));
+    return this.#stream("generate", (core) =>
+      generate(core, prepareGeneration(options, this.#model), this.#model),
+    );
   }
 
   /**

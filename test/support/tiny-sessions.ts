@@ -2,14 +2,17 @@
  * Tiny models in ONNX Runtime, and what tests of sessions do with them again and again.
  */
 
+import { createHash } from "node:crypto";
 import type { GenerateEvent, TokenEvent } from "../../src/engine/generate.ts";
-import type { LoadOptions } from "../../src/engine/load-model.ts";
+import { type LoadOptions, loadModelOn } from "../../src/engine/load-model.ts";
 import type { Model } from "../../src/engine/model.ts";
 import type { Session } from "../../src/engine/session.ts";
-import type { ModelFolder } from "../../src/files/model-folder.ts";
+import { type ModelFolder, makeModelFolder, memoryModelFolder } from "../../src/files/model-folder.ts";
 import type { ContextSettings } from "../../src/memory/geometry.ts";
 import type { PolicyName } from "../../src/memory/policy.ts";
 import { loadModel } from "../../src/node.ts";
+import { createNodeRuntime } from "../../src/runtime/node.ts";
+import type { Runtime, RuntimeSession } from "../../src/runtime/runtime.ts";
 import { createTinyAdapterFolder, createTinyModelFolder } from "../../src/testing/tiny-model.ts";
 
 export { estimateMemory, loadModel } from "../../src/node.ts";
@@ -40,6 +43,68 @@ export function loadTiny(
   });
 }
 
+/** Puts other files into a folder; undefined takes one away. */
+export function editFolder(
+  folder: ModelFolder,
+  edits: Readonly<Record<string, Uint8Array | string | undefined>>,
+): ModelFolder {
+  const added = Object.entries(edits).flatMap(([file, content]) =>
+    content === undefined ? [] : [[file, content] as const],
+  );
+  const own = memoryModelFolder(folder.name, Object.fromEntries(added));
+  return makeModelFolder({
+    name: folder.name,
+    has: async (file) => (Object.hasOwn(edits, file) ? edits[file] !== undefined : folder.has(file)),
+    open: (file) => (Object.hasOwn(edits, file) ? own.open(file) : folder.open(file)),
+  });
+}
+
+/** Says what is done after a session was made, before a run, and after a session's end, by the graph's name. */
+export interface RuntimeWatch {
+  readonly onCreate?: (graph: string) => void;
+  readonly onRun?: (graph: string) => void;
+  readonly onDispose?: (graph: string) => void;
+}
+
+function watchRuntime(runtime: Runtime, { onCreate, onRun, onDispose }: RuntimeWatch): Runtime {
+  return {
+    name: runtime.name,
+    async createSession(graph, signal) {
+      const session: RuntimeSession = await runtime.createSession(graph, signal);
+      onCreate?.(graph.name);
+      return {
+        inputNames: session.inputNames,
+        outputNames: session.outputNames,
+        run(feeds, outputs) {
+          onRun?.(graph.name);
+          return session.run(feeds, outputs);
+        },
+        async [Symbol.asyncDispose]() {
+          await session[Symbol.asyncDispose]();
+          onDispose?.(graph.name);
+        },
+      };
+    },
+  };
+}
+
+/** Loads the tiny model with its adapter over a runtime that is watched. */
+export function loadWatched(
+  watch: RuntimeWatch,
+  options: LoadOptions = {},
+  folder: ModelFolder = createTinyModelFolder(),
+): Promise<Model> {
+  const platform = {
+    openFolder: () => Promise.reject(new Error("tiny folders are open")),
+    createRuntime: async () => watchRuntime(createNodeRuntime({ threads: 1 }), watch),
+  };
+  return loadModelOn(platform, folder, {
+    context: tinyContext,
+    adapter: createTinyAdapterFolder(),
+    ...options,
+  });
+}
+
 /** Lists ids that look random: those of ordinary tokens of the tiny vocabulary, other ones for another seed. */
 export function tinyIds(count: number, seed = 1): number[] {
   let state = Math.imul(seed, 0x9e3779b1) | 1;
@@ -57,9 +122,10 @@ export function logitsOf(session: Session): Float32Array {
   return session.logits;
 }
 
-/** Returns the bits of numbers as text: equal only where every bit is. */
+/** Returns a digest of numbers: equal only where every bit is. */
 export function bitsOf(numbers: Float32Array | Uint8Array): string {
-  return Buffer.from(numbers.buffer, numbers.byteOffset, numbers.byteLength).toString("hex");
+  const bytes = new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 /** Returns the largest absolute difference; NaN counts as infinite. */
