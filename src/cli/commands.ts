@@ -1,0 +1,35 @@
+/**
+ * The table of commands, each loaded when it is asked for.
+ */
+
+import type { Command } from "./command.ts";
+
+/** Is a command before it is loaded. */
+export interface CommandEntry {
+  readonly summary: string;
+  load(): Promise<Command>;
+}
+
+/** Lists the commands by name. */
+export const commands: Readonly<Record<string, CommandEntry>> = {
+  run: {
+    summary: "reads files, stdin and a prompt of any length, and writes a continuation",
+    load: async () => (await import("./run.ts")).runCommand,
+  },
+  chat: {
+    summary: "talks with a model, turn by turn",
+    load: async () => (await import("./chat.ts")).chatCommand,
+  },
+  inspect: {
+    summary: "says what a checkpoint is and what memory it needs",
+    load: async () => (await import("./inspect.ts")).inspectCommand,
+  },
+  pull: {
+    summary: "downloads a model from the Hugging Face hub",
+    load: async () => (await import("./pull.ts")).pullCommand,
+  },
+  demo: {
+    summary: "reads a long made-up document with a tiny model, in constant memory",
+    load: async () => (await import("./demo.ts")).demoCommand,
+  },
+};

@@ -1,0 +1,205 @@
+/**
+ * `edgeinfinite inspect`: says what a checkpoint is and what memory it needs, from headers alone.
+ */
+
+import { estimate, type MemoryEstimate, sessionBytes } from "../engine/memory-estimate.ts";
+import { type ModelParts, openModelParts } from "../engine/model-parts.ts";
+import { nodePlatform } from "../engine/node.ts";
+import type { DecoderConfig } from "../models/decoder-config.ts";
+import { elementCount } from "../tensor/shape.ts";
+import { loadTokenizer } from "../text/load-tokenizer.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+import { type OptionValues, parseArguments, usageError } from "./arguments.ts";
+import type { Command, CommandContext } from "./command.ts";
+import { formatBytes, formatCount, formatLargeCount, formatTable } from "./format.ts";
+import { memoryOptions, toMemoryOptions } from "./model-options.ts";
+
+const options = {
+  ...memoryOptions,
+  json: { type: "boolean", help: "prints JSON for machines" },
+} as const;
+
+/** The lengths of the table, in tokens. */
+const lengths: readonly (readonly [name: string, tokens: number])[] = [
+  ["8K", 8 * 1024],
+  ["128K", 128 * 1024],
+  ["1M", 1024 * 1024],
+];
+
+interface DTypeTotal {
+  readonly dtype: string;
+  readonly tensorCount: number;
+  readonly parameterCount: number;
+  readonly sizeBytes: number;
+}
+
+function sumByDType({ weights }: ModelParts): DTypeTotal[] {
+  const totals = new Map<string, DTypeTotal>();
+  for (const { dtype, shape, lengthBytes } of weights.tensors.values()) {
+    const before = totals.get(dtype) ?? { dtype, tensorCount: 0, parameterCount: 0, sizeBytes: 0 };
+    totals.set(dtype, {
+      dtype,
+      tensorCount: before.tensorCount + 1,
+      parameterCount: before.parameterCount + elementCount(shape),
+      sizeBytes: before.sizeBytes + lengthBytes,
+    });
+  }
+  return [...totals.values()];
+}
+
+interface MemoryAt {
+  readonly lengthTokens: number;
+  /** Undefined where the policy cannot be as long. */
+  readonly stateBytes: number | undefined;
+  readonly fullCacheBytes: number;
+}
+
+function memoryAt({ policy, config }: ModelParts, perToken: number, lengthTokens: number): MemoryAt {
+  const fits = lengthTokens <= policy.maxLengthTokens;
+  const stateBytes = fits
+    ? sessionBytes(policy.stateBytesAt(lengthTokens), config.vocabularySize)
+    : undefined;
+  return { lengthTokens, stateBytes, fullCacheBytes: lengthTokens * perToken };
+}
+
+/** Is what the command finds out. */
+interface Findings {
+  readonly parts: ModelParts;
+  readonly tokenizer: Tokenizer | undefined;
+  readonly memory: MemoryEstimate;
+  readonly totals: readonly DTypeTotal[];
+  readonly table: readonly MemoryAt[];
+}
+
+async function examine(parts: ModelParts): Promise<Findings> {
+  const { family, folder, config, weights, policy, context, adapter } = parts;
+  // Writing the graph finds tensors that are missing or of a wrong shape, without reading one.
+  family.buildInferenceGraph(folder.name, config, weights.tensors, policy);
+  const memory = estimate(config, context, policy, weights.tensors, adapter);
+  return {
+    parts,
+    tokenizer: await loadTokenizer(folder),
+    memory,
+    totals: sumByDType(parts),
+    table: lengths.map(([, tokens]) => memoryAt(parts, memory.fullCacheBytesPerToken, tokens)),
+  };
+}
+
+function describeConfig({ geometry, ...config }: DecoderConfig): Record<string, unknown> {
+  const { inverseFrequencies: _, ...sizes } = geometry;
+  return { ...config, ...sizes };
+}
+
+function toJson({ parts, tokenizer, memory, totals, table }: Findings): Record<string, unknown> {
+  const { adapter } = parts;
+  return {
+    name: parts.folder.name,
+    ...describeConfig(parts.config),
+    parameterCount: totals.reduce((sum, { parameterCount }) => sum + parameterCount, 0),
+    tensors: totals,
+    tokenizer:
+      tokenizer === undefined
+        ? null
+        : { vocabularySize: tokenizer.vocabSize, hasChatTemplate: tokenizer.chatTemplate !== undefined },
+    adapter:
+      adapter === undefined
+        ? null
+        : { name: adapter.name, variant: adapter.variant, readGateRank: adapter.readGateRank },
+    memory: { ...memory, lengths: table },
+    notices: parts.notices,
+  };
+}
+
+function formatTokenizer(tokenizer: Tokenizer | undefined): string {
+  if (tokenizer === undefined) return "none: token ids only";
+  const template = tokenizer.chatTemplate === undefined ? "no chat template" : "with a chat template";
+  return `${formatCount(tokenizer.vocabSize)} tokens, ${template}`;
+}
+
+function formatModel({ parts, tokenizer, totals }: Findings): string {
+  const { config, adapter } = parts;
+  const { geometry } = config;
+  const parameters = totals.reduce((sum, { parameterCount }) => sum + parameterCount, 0);
+  const stored = totals.map(
+    ({ dtype, tensorCount, sizeBytes }) => `${tensorCount} ${dtype} (${formatBytes(sizeBytes)})`,
+  );
+  const output = config.tiedEmbeddings ? "output tied to the embedding" : "output of its own";
+  const rows: readonly (readonly [string, string])[] = [
+    ["family", config.modelType],
+    ["parameters", formatLargeCount(parameters)],
+    ["tensors", stored.join(", ")],
+    ["layers", String(geometry.layerCount)],
+    [
+      "heads",
+      `${geometry.queryHeadCount}, keys and values ${geometry.keyValueHeadCount}, each ${geometry.headSize} wide`,
+    ],
+    ["width", `${formatCount(geometry.hiddenSize)}, MLP ${formatCount(config.mlpSize)}`],
+    ["vocabulary", `${formatCount(config.vocabularySize)}, ${output}`],
+    ["positions", `${formatCount(geometry.maxPositions)} trained`],
+    ["tokenizer", formatTokenizer(tokenizer)],
+    [
+      "adapter",
+      adapter === undefined ? "none" : `${adapter.name}, ${adapter.variant}, rank ${adapter.readGateRank}`,
+    ],
+  ];
+  return rows.map(([name, text]) => `  ${name.padEnd(12)}${text}\n`).join("");
+}
+
+function formatMemory({ memory, table }: Findings): string {
+  const { sinkTokens, windowTokens, segmentTokens } = memory.context;
+  const rows = table.map(({ stateBytes, fullCacheBytes }, index) => [
+    lengths[index]?.[0] ?? "",
+    stateBytes === undefined ? "too long" : formatBytes(stateBytes),
+    formatBytes(fullCacheBytes),
+  ]);
+  return [
+    `Memory in float32, policy ${memory.policy} (sinks ${sinkTokens}, window ${windowTokens}, segment ${segmentTokens})\n`,
+    `  weights     ${formatBytes(memory.weightBytes)}, shared by all sessions\n`,
+    `  a session   ${formatBytes(memory.stateBytes)}\n\n`,
+    formatTable([["tokens", "a session", "full cache"], ...rows]),
+  ].join("");
+}
+
+function formatFindings(findings: Findings): string {
+  const { folder, notices } = findings.parts;
+  const notes = notices.map((notice) => `\n${notice}\n`).join("");
+  return `${folder.name}\n${formatModel(findings)}\n${formatMemory(findings)}${notes}`;
+}
+
+async function openParts(
+  model: string,
+  values: OptionValues<typeof options>,
+  signal: AbortSignal,
+): Promise<ModelParts> {
+  const { revision, adapter } = values;
+  const open = (pathOrId: string, own: { readonly revision?: string | undefined }) =>
+    nodePlatform.openFolder(pathOrId, { ...own, signal, headersOnly: true });
+  const memory = toMemoryOptions(values);
+  const folder = await open(model, { revision });
+  return openModelParts(folder, adapter === undefined ? undefined : await open(adapter, {}), memory, signal);
+}
+
+async function inspect({ terminal, argv, signal }: CommandContext): Promise<void> {
+  const { values, positionals } = parseArguments("inspect", options, argv);
+  const [model] = positionals;
+  if (model === undefined || positionals.length > 1)
+    throw usageError("one model is inspected", { got: positionals.join(" ") || "none", command: "inspect" });
+  const parts = await openParts(model, values, signal);
+  try {
+    const findings = await examine(parts);
+    if (values.json) await terminal.stdout.json(toJson(findings));
+    else await terminal.stdout.write(formatFindings(findings));
+  } finally {
+    await parts.close();
+  }
+}
+
+/** Is `edgeinfinite inspect`. */
+export const inspectCommand: Command = {
+  usage: "M [--adapter A] [options]",
+  description:
+    "Says what a checkpoint is, and what memory its weights and a session take, against an ordinary cache that\n" +
+    "grows with the text. Reads headers only, also of a model on the hub, which is not downloaded.",
+  options,
+  run: inspect,
+};
