@@ -117,8 +117,13 @@ function refuseUnsupported(where: string, config: RawDecoderConfig): void {
     throw new UnsupportedError({ where, what: `this version does not run ${field}`, got, expected });
   };
   if (config.hidden_act !== "silu") refuse("hidden_act", config.hidden_act, "silu");
-  if ((config.partial_rotary_factor ?? 1) !== 1)
-    refuse("partial_rotary_factor", config.partial_rotary_factor, "1");
+  const partial = {
+    partial_rotary_factor: config.partial_rotary_factor,
+    "rope_parameters.partial_rotary_factor": config.rope_parameters?.partial_rotary_factor,
+  };
+  for (const [field, factor] of Object.entries(partial)) {
+    if ((factor ?? 1) !== 1) refuse(field, factor, "1");
+  }
   if (config.rope_interleaved === true) refuse("rope_interleaved", true, "false");
   if (config.quantization_config !== undefined && config.quantization_config !== null) {
     refuse("quantization_config", "a quantised checkpoint", "float32, float16 or bfloat16 weights");

@@ -41,9 +41,10 @@ function isIgnorable(name: string, config: DecoderConfig): boolean {
 function refuseLeftovers(where: string, weights: WeightReader, config: DecoderConfig): void {
   const left = weights.leftovers.filter((name) => !isIgnorable(name, config));
   if (left.length > 0) {
+    const tensors = left.length === 1 ? "a tensor has" : `${left.length} tensors have`;
     throw new InvalidModelError({
       where,
-      what: `${left.length} tensors have no place in a ${config.modelType} checkpoint of this configuration`,
+      what: `${tensors} no place in a ${config.modelType} checkpoint of this configuration`,
       got: left,
       remedy: "config.json and the weights are probably of different models.",
     });

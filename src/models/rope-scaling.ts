@@ -15,6 +15,7 @@ export const ropeScalingSchema: z.ZodType<RopeScaling> = z.looseObject({
   rope_type: z.string().optional(),
   type: z.string().optional(),
   rope_theta: z.number().positive().optional(),
+  partial_rotary_factor: z.number().optional(),
   factor: z.number().positive().optional(),
   low_freq_factor: z.number().positive().optional(),
   high_freq_factor: z.number().positive().optional(),
@@ -26,6 +27,7 @@ export interface RopeScaling {
   readonly rope_type?: string | undefined;
   readonly type?: string | undefined;
   readonly rope_theta?: number | undefined;
+  readonly partial_rotary_factor?: number | undefined;
   readonly factor?: number | undefined;
   readonly low_freq_factor?: number | undefined;
   readonly high_freq_factor?: number | undefined;
