@@ -5,7 +5,6 @@
 import { InvalidRequestError } from "../errors.ts";
 import { type ChatMessage, parseChatMessages } from "../text/chat-message.ts";
 import { renderChat } from "../text/chat-template.ts";
-import { createIncrementalDecoder } from "../text/incremental-decoder.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import {
   type GenerateEvent,
@@ -108,13 +107,14 @@ export async function* chat(
   );
   yield { type: "prefill-finish", newTokens, reusedTokens };
   const transcript = core.transcript;
-  const decoder = createIncrementalDecoder(tokenizer, core.recentIds);
   let reply = "";
   try {
-    yield* generate(core, generation, model, (id) => {
-      reply += decoder.push(id);
-    });
+    for await (const event of generate(core, generation, model)) {
+      // What the caller sees is what comes back as the assistant's message: without a stop string, say.
+      if (event.type === "token") reply += event.text;
+      yield event;
+    }
   } finally {
-    core.transcript = endTranscript(transcript, reply + decoder.flush());
+    core.transcript = endTranscript(transcript, reply);
   }
 }

@@ -191,14 +191,12 @@ export function prepareGeneration(options: GenerateOptions, model: GenerationMod
 
 /**
  * Generates tokens after what the session has read.
- * @param observe is told of every token that the session reads.
  * @throws {@link InvalidRequestError} on an empty session; the signal's reason on abort.
  */
 export async function* generate(
   core: SessionCore,
   { maxNewTokens, ignoreEos, signal, sample, stops }: PreparedGeneration,
   model: GenerationModel,
-  observe: (tokenId: number) => void = () => {},
 ): AsyncGenerator<GenerateEvent, void, void> {
   const assembler = new EventAssembler(model.tokenizer, stops, core.recentIds);
   // An empty session is refused before the clock runs; one without room may still end at once.
@@ -216,7 +214,7 @@ export async function* generate(
     }
     count += 1;
     const events = assembler.push(id);
-    const reading = core.readOne(id).then(() => observe(id));
+    const reading = core.readOne(id);
     // Whoever waits below gets the error; until then it must not count as unhandled.
     reading.catch(() => {});
     try {

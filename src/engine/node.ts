@@ -5,13 +5,14 @@
  */
 
 import { existsSync } from "node:fs";
-import { FileError, UnsupportedError } from "../errors.ts";
+import { FileError, RuntimeMissingError, UnsupportedError } from "../errors.ts";
 import { isHubId } from "../files/hub.ts";
 import { openHubFolder } from "../files/hub-folder.ts";
 import type { ModelFolder } from "../files/model-folder.ts";
 import { isHubOffline, readHubToken } from "../files/node-hub-cache.ts";
 import { openNodeModelFolder } from "../files/node-model-folder.ts";
-import { createNodeRuntime } from "../runtime/node.ts";
+import type { NodeRuntimeOptions } from "../runtime/node.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import {
   estimateMemoryOn,
   type LoadOptions,
@@ -37,6 +38,23 @@ async function openForHeaders(
   return openHubFolder(pathOrId, { revision, signal, endpoint, token: await readHubToken(process.env) });
 }
 
+/** Loads ONNX Runtime when a model is to run: a look at headers does without. */
+async function createRuntime(options: NodeRuntimeOptions): Promise<Runtime> {
+  let runtimeModule: typeof import("../runtime/node.ts");
+  try {
+    runtimeModule = await import("../runtime/node.ts");
+  } catch (error) {
+    throw new RuntimeMissingError({
+      where: "onnxruntime-node",
+      what: "the runtime cannot be loaded",
+      got: error instanceof Error ? error.message : String(error),
+      remedy: "Install the package again on this machine: its binary must fit the system.",
+      cause: error,
+    });
+  }
+  return runtimeModule.createNodeRuntime(options);
+}
+
 /** Is what Node provides. */
 export const nodePlatform: Platform = {
   openFolder: (pathOrId, { headersOnly = false, ...options }) =>
@@ -50,7 +68,7 @@ export const nodePlatform: Platform = {
         expected: "cpu or webgpu",
       });
     }
-    return createNodeRuntime({ device, ...(threads !== undefined && { threads }) });
+    return createRuntime({ device, ...(threads !== undefined && { threads }) });
   },
 };
 
@@ -58,7 +76,7 @@ export const nodePlatform: Platform = {
  * Loads a model from a folder or the Hugging Face hub.
  * @param model a folder, a hub id such as `org/name`, or an opened folder.
  * @throws {@link FileError} {@link InvalidModelError} {@link UnsupportedError} {@link InvalidRequestError}
- * {@link OutOfMemoryError}; the signal's reason on abort.
+ * {@link OutOfMemoryError} {@link RuntimeMissingError}; the signal's reason on abort.
  */
 export function loadModel(model: string | ModelFolder, options: LoadOptions = {}): Promise<Model> {
   return loadModelOn(nodePlatform, model, options);
