@@ -1,0 +1,175 @@
+import { describe, expect, it } from "vitest";
+import { tinyGeometry } from "../../test/support/tiny-geometry.ts";
+import { FileError, InvalidModelError, UnsupportedError } from "../errors.ts";
+import { type ModelFolder, memoryModelFolder } from "../files/model-folder.ts";
+import { writeSafetensors } from "../files/safetensors-writer.ts";
+import { GraphBuilder } from "../graph/builder.ts";
+import { zeros } from "../tensor/host-tensor.ts";
+import { createTinyAdapterFolder } from "../testing/tiny-model.ts";
+import { openAdapter } from "./adapter.ts";
+import { createPaperPolicy } from "./segmented-policies.ts";
+
+const config = {
+  peft_type: "EDGEINFINITE",
+  variant: "paper",
+  base_model_name_or_path: "some/model",
+  read_gate_rank: 3,
+  feature_map: "elu1",
+  fusion: "convex",
+};
+
+const gateShapes: Readonly<Record<string, readonly number[]>> = {
+  "down.weight": [3, 16],
+  "down.bias": [3],
+  "up.weight": [4, 3],
+  "up.bias": [4],
+};
+
+/** Lists the tensors of an adapter for two layers, four heads of four. */
+function adapterShapes(): Record<string, readonly number[]> {
+  const entries = [0, 1].flatMap((layer) =>
+    Object.entries(gateShapes).map(([name, shape]) => [`layers.${layer}.read_gate.${name}`, shape] as const),
+  );
+  return Object.fromEntries(entries);
+}
+
+function folderOf(
+  fields: Readonly<Record<string, unknown>> = {},
+  shapes: Readonly<Record<string, readonly number[] | undefined>> = {},
+): ModelFolder {
+  const all = Object.entries({ ...adapterShapes(), ...shapes });
+  const tensors = all.flatMap(([name, shape]) =>
+    shape === undefined ? [] : [[name, zeros("float32", shape)] as const],
+  );
+  return memoryModelFolder("gate", {
+    "adapter_config.json": JSON.stringify({ ...config, ...fields }),
+    "adapter_model.safetensors": writeSafetensors(Object.fromEntries(tensors)),
+  });
+}
+
+describe("openAdapter", () => {
+  it("reads what the adapter is", async () => {
+    const adapter = await openAdapter(folderOf({ sink_tokens: 0, window_tokens: 64, segment_tokens: 32 }));
+    expect(adapter).toMatchObject({
+      name: "gate",
+      baseModel: "some/model",
+      variant: "paper",
+      readGateRank: 3,
+      context: { sinkTokens: 0, windowTokens: 64, segmentTokens: 32 },
+    });
+    expect([...adapter.tensors.keys()].sort()).toEqual(Object.keys(adapterShapes()).sort());
+    await adapter.close();
+  });
+
+  it("says nothing of settings that the adapter does not say", async () => {
+    expect((await openAdapter(folderOf())).context).toEqual({});
+    expect((await openAdapter(createTinyAdapterFolder())).context).toEqual({});
+    expect((await openAdapter(createTinyAdapterFolder({ context: { slotTokens: 8 } }))).context).toEqual({
+      slotTokens: 8,
+    });
+  });
+
+  it("has the paper's feature map and fusion where none is named", async () => {
+    const adapter = await openAdapter(folderOf({ feature_map: undefined, fusion: undefined }));
+    expect(adapter.readGateRank).toBe(3);
+  });
+
+  it.each([
+    ["variant", "plus", "paper"],
+    ["feature_map", "learned", "elu1"],
+    ["fusion", "shared-normalizer", "convex"],
+  ])("refuses %s %o by name", async (field, value, known) => {
+    const failure = openAdapter(folderOf({ [field]: value }));
+    await expect(failure).rejects.toThrow(UnsupportedError);
+    await expect(failure).rejects.toThrow(
+      `gate/adapter_config.json: this version does not run ${field}, got "${value}", expected ${known}.`,
+    );
+  });
+
+  it.each([
+    ["peft_type", undefined],
+    ["peft_type", "LORA"],
+    ["variant", undefined],
+    ["read_gate_rank", undefined],
+    ["read_gate_rank", 0],
+    ["read_gate_rank", 2.5],
+    ["read_gate_rank", 1e6],
+    ["window_tokens", -1],
+    ["segment_tokens", "32"],
+  ])("refuses %s of %o, naming it", async (field, value) => {
+    const failure = openAdapter(folderOf({ [field]: value }));
+    await expect(failure).rejects.toThrow(InvalidModelError);
+    await expect(failure).rejects.toThrow(`gate/adapter_config.json: field ${field}: `);
+  });
+
+  it("refuses a folder that lacks a file, or whose file is damaged", async () => {
+    await expect(openAdapter(memoryModelFolder("gate", {}))).rejects.toThrow(FileError);
+    const json = JSON.stringify(config);
+    const half = memoryModelFolder("gate", { "adapter_config.json": json });
+    await expect(openAdapter(half)).rejects.toThrow("adapter_model.safetensors");
+    const torn = memoryModelFolder("gate", {
+      "adapter_config.json": json,
+      "adapter_model.safetensors": writeSafetensors({ a: zeros("float32", [8]) }).subarray(0, -1),
+    });
+    await expect(openAdapter(torn)).rejects.toThrow(InvalidModelError);
+    const text = memoryModelFolder("gate", { "adapter_config.json": "[" });
+    await expect(openAdapter(text)).rejects.toThrow("gate/adapter_config.json: the file is not JSON");
+  });
+});
+
+/** Writes the attention of a model with an adapter, as a model family does. */
+async function write(folder: ModelFolder): Promise<void> {
+  const geometry = tinyGeometry({ layerCount: 2, queryHeadCount: 4, keyValueHeadCount: 2, headSize: 4 });
+  const context = { sinkTokens: 1, slotTokens: 0, windowTokens: 3, segmentTokens: 2 };
+  const policy = createPaperPolicy(geometry, context, await openAdapter(folder));
+  const b = new GraphBuilder("inference");
+  const query = b.input("query", "float32", [4, "T", 4]);
+  const key = b.input("key", "float32", [2, "T", 4]);
+  const value = b.input("value", "float32", [2, "T", 4]);
+  const hidden = b.input("hidden", "float32", ["T", 6]);
+  const writer = policy.beginAttention(b);
+  for (const layer of [0, 1]) writer.attend(layer, { query, key, value, hidden });
+  writer.finish();
+}
+
+describe("an adapter and its checkpoint", () => {
+  it("fit when every tensor has its shape", async () => {
+    await write(folderOf());
+  });
+
+  it.each(Object.entries(gateShapes))(
+    "do not fit without %s: its name and shape are told",
+    async (name, shape) => {
+      const tensor = `layers.1.read_gate.${name}`;
+      const failure = write(folderOf({}, { [tensor]: undefined }));
+      await expect(failure).rejects.toThrow(InvalidModelError);
+      await expect(failure).rejects.toThrow(
+        `adapter gate, tensor ${tensor}: the tensor is missing, expected shape [${shape.join(", ")}].`,
+      );
+    },
+  );
+
+  it.each(Object.entries(gateShapes))(
+    "do not fit when %s has another shape: both are told",
+    async (name, shape) => {
+      const tensor = `layers.0.read_gate.${name}`;
+      const other = shape.map((extent) => extent + 1);
+      const failure = write(folderOf({}, { [tensor]: other }));
+      await expect(failure).rejects.toThrow(InvalidModelError);
+      await expect(failure).rejects.toThrow(
+        `adapter gate, tensor ${tensor}: the shape does not fit, got "[${other.join(", ")}]", expected [${shape.join(", ")}].`,
+      );
+    },
+  );
+
+  it.each(["layers.2.read_gate.up.bias", "layers.0.write_gate.up.bias", "extra"])(
+    "do not fit when the adapter has %s beyond them",
+    async (tensor) => {
+      const failure = write(folderOf({}, { [tensor]: [4] }));
+      await expect(failure).rejects.toThrow(InvalidModelError);
+      await expect(failure).rejects.toThrow(
+        `adapter gate: a tensor has no place in this checkpoint, got "${tensor}". The adapter was probably trained for another model.`,
+      );
+    },
+  );
+});

@@ -1,0 +1,168 @@
+import { describe, expect, it } from "vitest";
+import { tinyGeometry } from "../../test/support/tiny-geometry.ts";
+import { GraphBuilder } from "../graph/builder.ts";
+import { verifyGraph } from "../graph/verify.ts";
+import { createReferenceRuntime } from "../runtime/reference/interpreter.ts";
+import { hostTensor } from "../tensor/host-tensor.ts";
+import {
+  buildLinearMemoryCommit,
+  declareLinearMemory,
+  LinearMemory,
+  writeMemoryRead,
+} from "./linear-memory.ts";
+import { LocalCache } from "./local-cache.ts";
+import { rotateRows } from "./rotary.ts";
+
+const geometry = tinyGeometry({ layerCount: 2, queryHeadCount: 6, keyValueHeadCount: 2, headSize: 4 });
+const { layerCount: L, queryHeadCount: H, keyValueHeadCount: K, headSize: D } = geometry;
+const context = { sinkTokens: 2, slotTokens: 0, windowTokens: 3, segmentTokens: 5 };
+const runtime = createReferenceRuntime();
+
+const phi = (x: number): number => (x > 0 ? x + 1 : Math.exp(x));
+
+/** Gives element `index` of a fixed sequence that looks random, in [-1.5, 1.5]. */
+const noise = (index: number): number => 1.5 * Math.sin(index * 12.9898 + index * index * 0.7);
+
+/** The key of a token before rotation, and its value: for layer, head, index in the stream and element. */
+const keyAt = (l: number, k: number, n: number, d: number): number => noise(((l * K + k) * 97 + n) * D + d);
+const valueAt = (l: number, k: number, n: number, d: number): number =>
+  noise(5e4 + ((l * K + k) * 97 + n) * D + d);
+
+/** Writes tokens of the stream into the cache, keys rotated at their index. */
+function writeTokens(cache: LocalCache, from: number, count: number): void {
+  cache.reserve(count);
+  for (let l = 0; l < L; l++) {
+    const tabulate = (at: typeof keyAt): Float32Array =>
+      Float32Array.from({ length: K * count * D }, (_, i) =>
+        at(l, Math.floor(i / (count * D)), from + (Math.floor(i / D) % count), i % D),
+      );
+    const keys = tabulate(keyAt);
+    for (let row = 0; row < K * count; row++) {
+      const key = keys.subarray(row * D, (row + 1) * D);
+      rotateRows(key, key, geometry.inverseFrequencies, from + (row % count));
+    }
+    cache.write(l, keys, tabulate(valueAt), count);
+  }
+  cache.advance(count);
+}
+
+/** Sums phi(k) v^T and phi(k) over tokens of the stream, by the formula. */
+function closedForm(tokens: readonly number[]): { matrix: number[]; normalizer: number[] } {
+  const matrix: number[] = [];
+  const normalizer: number[] = [];
+  const sum = (term: (n: number) => number): number => tokens.reduce((total, n) => total + term(n), 0);
+  for (let l = 0; l < L; l++) {
+    for (let k = 0; k < K; k++) {
+      for (let i = 0; i < D; i++) {
+        normalizer.push(sum((n) => phi(keyAt(l, k, n, i))));
+        for (let j = 0; j < D; j++) {
+          matrix.push(sum((n) => phi(keyAt(l, k, n, i)) * valueAt(l, k, n, j)));
+        }
+      }
+    }
+  }
+  return { matrix, normalizer };
+}
+
+function expectClose(got: Float32Array, expected: readonly number[]): void {
+  expect(got).toHaveLength(expected.length);
+  // Keys are rotated and back in float32; sums of ten terms of up to 4 round to 1e-6 of 40.
+  got.forEach((value, index) => {
+    expect(Math.abs(value - (expected[index] ?? Number.NaN))).toBeLessThan(2e-5);
+  });
+}
+
+describe("the commit graph", () => {
+  it("is sound", () => {
+    verifyGraph(buildLinearMemoryCommit(geometry, context));
+  });
+
+  it("adds phi(k) v^T and phi(k) of the tokens behind the sinks, keys as they were before rotation", async () => {
+    await using session = await runtime.createSession(buildLinearMemoryCommit(geometry, context));
+    const cache = new LocalCache(geometry, { capacityTokens: 10, settledTokens: 5 });
+    const memory = new LinearMemory(geometry);
+    writeTokens(cache, 0, 10);
+    await memory.write(session, cache, context, 2);
+    const first = closedForm([2, 3, 4, 5, 6]);
+    expectClose(memory.export().matrix, first.matrix);
+    expectClose(memory.export().normalizer, first.normalizer);
+    expect(cache.usedTokens).toBe(10);
+    cache.drop(2, 5);
+    writeTokens(cache, 10, 4);
+    await memory.write(session, cache, context, 7);
+    const both = closedForm([2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    expectClose(memory.export().matrix, both.matrix);
+    expectClose(memory.export().normalizer, both.normalizer);
+  });
+});
+
+describe("LinearMemory", () => {
+  it("is a matrix and a row a head: 4 L K D (D + 1) bytes", () => {
+    expect(new LinearMemory(geometry).sizeBytes).toBe(4 * L * K * D * (D + 1));
+  });
+
+  it("feeds each layer its own part", () => {
+    const matrix = Float32Array.from({ length: L * K * D * D }, (_, index) => index);
+    const normalizer = Float32Array.from({ length: L * K * D }, (_, index) => -index);
+    const feeds = new LinearMemory(geometry, matrix, normalizer).feeds();
+    expect(feeds["memory_matrix.1"]).toEqual(hostTensor("float32", [K, D, D], matrix.slice(K * D * D)));
+    expect(feeds["memory_normalizer.0"]).toEqual(
+      hostTensor("float32", [K, D, 1], normalizer.slice(0, K * D)),
+    );
+  });
+
+  it("clones and exports copies", () => {
+    const memory = new LinearMemory(geometry, new Float32Array(L * K * D * D).fill(1));
+    const twin = memory.clone();
+    memory.export().matrix.fill(2);
+    const fed = memory.feeds()["memory_matrix.0"]?.data;
+    if (fed instanceof Float32Array) fed.fill(3);
+    expect(twin.export().matrix.every((element) => element === 1)).toBe(true);
+    expect(memory.export().matrix[0]).toBe(3);
+  });
+});
+
+describe("the memory read", () => {
+  const tokenCount = 3;
+  const b = new GraphBuilder("read");
+  const query = b.input("query", "float32", [H, "T", D]);
+  const read = writeMemoryRead(b, geometry, query, declareLinearMemory(b, geometry, 1));
+  const graph = b.finish([b.named("read", read)]);
+  const queries = Float32Array.from({ length: H * tokenCount * D }, (_, index) => noise(1e5 + index));
+
+  async function run(memory: LinearMemory): Promise<Float32Array> {
+    await using session = await runtime.createSession(graph);
+    const feeds = memory.feeds();
+    const own = Object.fromEntries(
+      session.inputNames.flatMap((name) => (feeds[name] ? [[name, feeds[name]]] : [])),
+    );
+    const outputs = await session.run({
+      query: hostTensor("float32", [H, tokenCount, D], queries),
+      ...own,
+    });
+    return outputs.read?.data as Float32Array;
+  }
+
+  it("is phi(q) M / (phi(q) z), with the memory of the head's group", async () => {
+    const { matrix, normalizer } = closedForm([2, 3, 4]);
+    const got = await run(
+      new LinearMemory(geometry, Float32Array.from(matrix), Float32Array.from(normalizer)),
+    );
+    const expected: number[] = [];
+    for (let h = 0; h < H; h++) {
+      const head = K + Math.floor(h / (H / K)); // of layer 1
+      for (let t = 0; t < tokenCount; t++) {
+        const features = Array.from({ length: D }, (_, i) => phi(queries[(h * tokenCount + t) * D + i] ?? 0));
+        const weigh = (column: (i: number) => number): number =>
+          features.reduce((sum, feature, i) => sum + feature * column(i), 0);
+        const total = weigh((i) => normalizer[head * D + i] ?? 0);
+        for (let j = 0; j < D; j++) expected.push(weigh((i) => matrix[(head * D + i) * D + j] ?? 0) / total);
+      }
+    }
+    expectClose(got, expected);
+  });
+
+  it("is zero, not NaN, while the memory is empty", async () => {
+    expect((await run(new LinearMemory(geometry))).every((value) => value === 0)).toBe(true);
+  });
+});

@@ -1,0 +1,289 @@
+/**
+ * Holds every policy to what the interface promises of its states, with runs and commits that compute nothing.
+ */
+
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { tinyGeometry } from "../../test/support/tiny-geometry.ts";
+import { InternalError, InvalidRequestError } from "../errors.ts";
+import type { NamedTensors, RuntimeSession } from "../runtime/runtime.ts";
+import { hostTensor } from "../tensor/host-tensor.ts";
+import { createTinyAdapterFolder } from "../testing/tiny-model.ts";
+import { openAdapter } from "./adapter.ts";
+import type { ContextSettings } from "./geometry.ts";
+import { createPolicy, policyNames } from "./policies.ts";
+import type { MemoryPolicy, MemoryState, PolicyName } from "./policy.ts";
+import { rotateRows } from "./rotary.ts";
+import { commitCountAt } from "./segmented-state.ts";
+
+const geometry = tinyGeometry({ layerCount: 2, keyValueHeadCount: 2, headSize: 4, maxPositions: 300 });
+const { layerCount: L, keyValueHeadCount: K, headSize: D } = geometry;
+const adapter = await openAdapter(createTinyAdapterFolder());
+
+function makePolicy(name: PolicyName, context: ContextSettings): MemoryPolicy {
+  return createPolicy(name, { geometry, context, adapter: name === "paper" ? adapter : undefined });
+}
+
+const contextArbitrary: fc.Arbitrary<ContextSettings> = fc.record({
+  sinkTokens: fc.nat(5),
+  slotTokens: fc.constant(0),
+  windowTokens: fc.integer({ min: 1, max: 30 }),
+  segmentTokens: fc.integer({ min: 1, max: 20 }),
+});
+
+/** Stands for a commit graph: gives back a memory that counts its commits. */
+const commitSession: RuntimeSession = {
+  inputNames: [],
+  outputNames: [],
+  async run({ matrix, normalizer }: NamedTensors) {
+    const count = (tensor: typeof matrix, shape: readonly number[]) => {
+      const data = Float32Array.from(tensor?.data as Float32Array, (element) => element + 1);
+      return hostTensor("float32", shape, data);
+    };
+    return {
+      new_matrix: count(matrix, [L, K, D, D]),
+      new_normalizer: count(normalizer, [L, K, D]),
+    };
+  },
+  async [Symbol.asyncDispose]() {},
+};
+
+/** Gives what an inference graph would: every key of token n is n, every value 1000 + n. */
+function outputsFor(firstToken: number, count: number, openings: readonly number[]): NamedTensors {
+  const rows = (base: number) =>
+    hostTensor(
+      "float32",
+      [K, count, D],
+      Float32Array.from(
+        { length: K * count * D },
+        (_, index) => base + firstToken + (Math.floor(index / D) % count),
+      ),
+    );
+  const layers = Array.from({ length: L }, (_, layer) => [
+    [`new_keys.${layer}`, rows(0)] as const,
+    [`new_values.${layer}`, rows(1000)] as const,
+  ]);
+  return {
+    ...Object.fromEntries(layers.flat()),
+    gate_opening: hostTensor("float32", [L], Float32Array.from(openings)),
+  };
+}
+
+/** Reads tokens as the engine does: a commit when there is no room, runs of at most the room. */
+async function read(
+  state: MemoryState,
+  count: number,
+  openings: readonly number[] = [0.5, 0.25],
+): Promise<void> {
+  for (let left = count; left > 0; ) {
+    if (state.roomTokens === 0) await state.commit(commitSession);
+    const run = Math.min(left, state.roomTokens);
+    state.feeds(run);
+    state.absorb(outputsFor(state.lengthTokens, run, openings), run);
+    left -= run;
+  }
+}
+
+describe.each(policyNames)("the policy %s", (name) => {
+  it("counts every token once, wherever it is, and tells its path", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        contextArbitrary,
+        fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 7 }),
+        async (context, pieces) => {
+          const state = makePolicy(name, context).createState();
+          const { sinkTokens: S, windowTokens: W, segmentTokens: T } = context;
+          let length = 0;
+          for (const piece of [0, ...pieces]) {
+            await read(state, piece);
+            length += piece;
+            const { sinks, slots, local, memory, dropped } = state.tokenCounts;
+            expect(state.lengthTokens).toBe(length);
+            expect(sinks + slots + local + memory + dropped).toBe(length);
+            expect(state.roomTokens).toBeGreaterThanOrEqual(0);
+            expect(state.roomTokens).toBeLessThanOrEqual(T);
+            const commits = name === "full" ? 0 : Math.max(0, Math.ceil((length - S - W - T) / T));
+            expect(state.commitCount).toBe(commits);
+            expect({ memory, dropped }).toEqual({
+              memory: name === "paper" ? commits * T : 0,
+              dropped: name === "streaming" ? commits * T : 0,
+            });
+            if (name !== "full") {
+              expect(sinks).toBe(Math.min(S, length));
+              expect(local).toBeLessThanOrEqual(W + T);
+              expect(local).toBeGreaterThanOrEqual(Math.min(length - sinks, W));
+            }
+            expect(state.path).toBe(name === "paper" && commits > 0 ? "gated" : "base");
+          }
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it("has the bytes that it foretells, constant if its streams have no end", async () => {
+    const context = { sinkTokens: 2, slotTokens: 0, windowTokens: 9, segmentTokens: 5 };
+    const policy = makePolicy(name, context);
+    const state = policy.createState();
+    if (policy.maxLengthTokens === Number.POSITIVE_INFINITY) {
+      for (const piece of [0, 1, 15, 1, 30]) {
+        await read(state, piece);
+        expect(state.sizeBytes).toBe(policy.stateBytesAt(state.lengthTokens));
+      }
+      expect(policy.stateBytesAt(1e9)).toBe(policy.stateBytesAt(0));
+    } else {
+      await read(state, policy.maxLengthTokens);
+      expect(state.sizeBytes).toBe(policy.stateBytesAt(policy.maxLengthTokens));
+      expect(state.roomTokens).toBe(0);
+    }
+  });
+
+  it("is restored from its arrays, of the sizes that it foretells, and goes on alike", async () => {
+    const context = { sinkTokens: 2, slotTokens: 0, windowTokens: 9, segmentTokens: 5 };
+    const policy = makePolicy(name, context);
+    for (const length of [0, 1, 2, 16, 17, 40]) {
+      const state = policy.createState();
+      await read(state, length);
+      const arrays = state.exportArrays();
+      const sizes = policy.arraySizes(length);
+      expect(arrays.map((array) => ({ name: array.name, length: array.data.length }))).toEqual(
+        sizes.map((size) => ({ name: size.name, length: size.length })),
+      );
+      expect(arrays.map(({ data }) => data instanceof Float64Array)).toEqual(
+        sizes.map(({ dtype }) => dtype === "float64"),
+      );
+      const again = policy.restoreState(length, new Map(arrays.map(({ name: key, data }) => [key, data])));
+      await read(state, 23);
+      await read(again, 23);
+      expect(again.exportArrays()).toEqual(state.exportArrays());
+      expect(again.feeds(1)).toEqual(state.feeds(1));
+      expect(again.tokenCounts).toEqual(state.tokenCounts);
+      expect(again.meanGateOpening).toEqual(state.meanGateOpening);
+      expect(again.sizeBytes).toBe(state.sizeBytes);
+    }
+  });
+
+  it("clones into states that go on apart", async () => {
+    const context = { sinkTokens: 2, slotTokens: 0, windowTokens: 9, segmentTokens: 5 };
+    const state = makePolicy(name, context).createState();
+    await read(state, 20);
+    const before = state.exportArrays();
+    const twin = state.clone();
+    await read(twin, 13);
+    expect(state.exportArrays()).toEqual(before);
+    await read(state, 13);
+    expect(twin.exportArrays()).toEqual(state.exportArrays());
+    expect(twin.commitCount).toBe(state.commitCount);
+  });
+
+  it("writes a commit graph only when its commits compute", () => {
+    const context = { sinkTokens: 2, slotTokens: 0, windowTokens: 9, segmentTokens: 5 };
+    expect(makePolicy(name, context).buildCommitGraph()?.name).toBe(name === "paper" ? "commit" : undefined);
+  });
+});
+
+describe("segmented states", () => {
+  const context = { sinkTokens: 2, slotTokens: 0, windowTokens: 4, segmentTokens: 3 };
+
+  it("keep the sinks and the latest tokens, in order", async () => {
+    const state = makePolicy("streaming", context).createState();
+    await read(state, 17);
+    // 9 fit; three commits took tokens 2 to 10.
+    const values = state.exportArrays().find(({ name }) => name === "values")?.data ?? [];
+    expect([...values].filter((_, index) => index % D === 0).slice(0, 8)).toEqual(
+      [0, 1, 11, 12, 13, 14, 15, 16].map((token) => 1000 + token),
+    );
+  });
+
+  it("move the sinks' keys along, from the originals, by T positions a commit", async () => {
+    const state = makePolicy("streaming", context).createState();
+    await read(state, 9 + 40 * 3);
+    expect(state.commitCount).toBe(40);
+    const original = Float32Array.of(0, 0, 0, 0, 1, 1, 1, 1);
+    const expected = new Float32Array(8);
+    rotateRows(original, expected, geometry.inverseFrequencies, 40 * 3);
+    const keys = state.exportArrays().find(({ name }) => name === "keys")?.data ?? [];
+    expect([...keys.slice(0, 8)]).toEqual([...expected]);
+    expect([...keys.slice(8, 12)]).toEqual([122, 122, 122, 122]);
+  });
+
+  it("average the gate over the tokens that passed it, whatever the runs", async () => {
+    const state = makePolicy("paper", context).createState();
+    await read(state, 9, [0.9, 0.9]);
+    expect(state.meanGateOpening).toEqual([]);
+    await read(state, 1, [0.5, 0.25]);
+    expect(state.meanGateOpening).toEqual([0.5, 0.25]);
+    await read(state, 2, [0.875, 1]);
+    expect(state.meanGateOpening).toEqual([0.75, 0.75]);
+    const without = makePolicy("streaming", context).createState();
+    await read(without, 12);
+    expect(without.meanGateOpening).toEqual([]);
+  });
+
+  it("feed the memory as it is, and say that it is read after the first commit alone", async () => {
+    const state = makePolicy("paper", context).createState();
+    await read(state, 9);
+    expect(state.feeds(1).memory_active?.data).toEqual(Uint8Array.of(0));
+    await read(state, 1);
+    expect(state.feeds(1).memory_active?.data).toEqual(Uint8Array.of(1));
+    await read(state, 5);
+    expect(state.commitCount).toBe(2);
+    expect(state.feeds(1)["memory_matrix.1"]).toEqual(
+      hostTensor("float32", [K, D, D], new Float32Array(K * D * D).fill(2)),
+    );
+  });
+
+  it("commit only with the commit graph, and change nothing without", async () => {
+    const state = makePolicy("paper", context).createState();
+    await read(state, 9);
+    const before = state.exportArrays();
+    await expect(state.commit(undefined)).rejects.toThrow(InternalError);
+    const failing = { ...commitSession, run: () => Promise.reject(new Error("device lost")) };
+    await expect(state.commit(failing)).rejects.toThrow("device lost");
+    expect(state.exportArrays()).toEqual(before);
+    expect(state.commitCount).toBe(0);
+    await read(state, 1);
+    expect(state.commitCount).toBe(1);
+  });
+
+  it("have commitCountAt commits: one when a token finds no room", () => {
+    expect([0, 9, 10, 12, 13, 15, 16].map((length) => commitCountAt(context, length))).toEqual([
+      0, 0, 1, 1, 2, 2, 3,
+    ]);
+  });
+});
+
+describe("the policy full", () => {
+  it("holds the trained positions and no more, and has no commits", async () => {
+    const context = { sinkTokens: 2, slotTokens: 0, windowTokens: 9, segmentTokens: 50 };
+    const policy = makePolicy("full", context);
+    expect(policy.maxLengthTokens).toBe(300);
+    const state = policy.createState();
+    await read(state, 290);
+    expect(state.roomTokens).toBe(10);
+    expect(() => state.absorb(outputsFor(0, 11, [0, 0]), 11)).toThrow(InternalError);
+    expect(state.lengthTokens).toBe(290);
+    await expect(state.commit(commitSession)).rejects.toThrow(InternalError);
+  });
+});
+
+describe("createPolicy", () => {
+  const request = { geometry, context: { sinkTokens: 1, slotTokens: 0, windowTokens: 2, segmentTokens: 2 } };
+
+  it("makes the policy of the name", () => {
+    expect(policyNames).toEqual(["paper", "streaming", "full"]);
+    for (const name of policyNames) expect(makePolicy(name, request.context).name).toBe(name);
+  });
+
+  it.each(["h2o", "", "constructor"])("refuses the name %o", (name) => {
+    const make = (): MemoryPolicy => createPolicy(name as PolicyName, { ...request, adapter });
+    expect(make).toThrow(InvalidRequestError);
+    expect(make).toThrow(`policy: unknown, got "${name}", expected paper, streaming, full.`);
+  });
+
+  it("needs an adapter for paper, and says what else there is", () => {
+    const make = (): MemoryPolicy => createPolicy("paper", { ...request, adapter: undefined });
+    expect(make).toThrow(InvalidRequestError);
+    expect(make).toThrow("policy: paper needs a trained memory gate, got");
+  });
+});
