@@ -8,11 +8,14 @@ import { type LoadOptions, loadModelOn } from "../../src/engine/load-model.ts";
 import type { Model } from "../../src/engine/model.ts";
 import type { Session } from "../../src/engine/session.ts";
 import { type ModelFolder, makeModelFolder, memoryModelFolder } from "../../src/files/model-folder.ts";
+import { parseSafetensorsHeader, readTensor } from "../../src/files/safetensors.ts";
+import { writeSafetensors } from "../../src/files/safetensors-writer.ts";
 import type { ContextSettings } from "../../src/memory/geometry.ts";
 import type { PolicyName } from "../../src/memory/policy.ts";
 import { loadModel } from "../../src/node.ts";
 import { createNodeRuntime } from "../../src/runtime/node.ts";
 import type { Runtime, RuntimeSession } from "../../src/runtime/runtime.ts";
+import type { HostTensor } from "../../src/tensor/host-tensor.ts";
 import { createTinyAdapterFolder, createTinyModelFolder } from "../../src/testing/tiny-model.ts";
 
 export { estimateMemory, loadModel } from "../../src/node.ts";
@@ -57,6 +60,19 @@ export function editFolder(
     has: async (file) => (Object.hasOwn(edits, file) ? edits[file] !== undefined : folder.has(file)),
     open: (file) => (Object.hasOwn(edits, file) ? own.open(file) : folder.open(file)),
   });
+}
+
+/** Rewrites the tensors of one file of a folder. */
+export async function editTensors(
+  folder: ModelFolder,
+  file: string,
+  edit: (tensors: Record<string, HostTensor>) => void,
+): Promise<ModelFolder> {
+  const { tensors } = await parseSafetensorsHeader(await folder.open(file));
+  const read = [...tensors].map(async ([name, entry]) => [name, await readTensor(entry)] as const);
+  const record: Record<string, HostTensor> = Object.fromEntries(await Promise.all(read));
+  edit(record);
+  return editFolder(folder, { [file]: writeSafetensors(record) });
 }
 
 /** Says what is done after a session was made, before a run, and after a session's end, by the graph's name. */
