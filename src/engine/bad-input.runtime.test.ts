@@ -205,7 +205,7 @@ describe("after dispose", () => {
         disposing ??= own.dispose();
       },
     });
-    await expect(appending).rejects.toThrow(DisposedError);
+    await expect(appending).rejects.toThrow(/^model: the model has been disposed/);
     await disposing;
   });
 

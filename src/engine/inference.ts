@@ -5,7 +5,7 @@
  * working memory would add up.
  */
 
-import { InternalError } from "../errors.ts";
+import { DisposedError, InternalError } from "../errors.ts";
 import type { MemoryPolicy, MemoryState } from "../memory/policy.ts";
 import { inferenceNames } from "../models/decoder.ts";
 import type { RuntimeSession } from "../runtime/runtime.ts";
@@ -18,6 +18,7 @@ export class Inference implements AsyncDisposable {
   readonly #forward: RuntimeSession;
   readonly #commit: RuntimeSession | undefined;
   readonly #mutex = new Mutex();
+  #isDisposed = false;
 
   constructor(policy: MemoryPolicy, forward: RuntimeSession, commit: RuntimeSession | undefined) {
     this.policy = policy;
@@ -32,6 +33,7 @@ export class Inference implements AsyncDisposable {
    */
   read(state: MemoryState, tokenIds: readonly number[]): Promise<Float32Array> {
     return this.#mutex.run(async () => {
+      this.#assertOpen();
       const count = tokenIds.length;
       const outputs = await this.#forward.run({
         ...state.feeds(count),
@@ -48,10 +50,24 @@ export class Inference implements AsyncDisposable {
 
   /** Moves the oldest segment of a state into its memory. */
   commit(state: MemoryState): Promise<void> {
-    return this.#mutex.run(() => state.commit(this.#commit));
+    return this.#mutex.run(async () => {
+      this.#assertOpen();
+      await state.commit(this.#commit);
+    });
+  }
+
+  /** Work that still waits when the model ends is refused, not run. */
+  #assertOpen(): void {
+    if (!this.#isDisposed) return;
+    throw new DisposedError({
+      where: "model",
+      what: "the model has been disposed",
+      remedy: "Load it again.",
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDisposed = true;
     await this.#mutex.run(async () => {
       await this.#forward[Symbol.asyncDispose]();
       await this.#commit?.[Symbol.asyncDispose]();
