@@ -104,7 +104,7 @@ describe("text of any kind", () => {
 
   it("may be as long as it likes", async () => {
     const session = model.createSession();
-    const { tokenCount } = await session.append("abc".repeat(10_000));
+    const { tokenCount } = await session.append("abc".repeat(2000));
     expect(session.stats).toMatchObject({ lengthTokens: tokenCount, path: "gated" });
   });
 });

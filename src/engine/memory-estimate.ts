@@ -39,7 +39,7 @@ function weightBytes(
 }
 
 /** Returns what an ordinary KV cache takes a token, in bytes of float32. */
-export function fullCacheBytesPerToken({ geometry }: DecoderConfig): number {
+function fullCacheBytesPerToken({ geometry }: DecoderConfig): number {
   return 2 * 4 * geometry.layerCount * geometry.keyValueHeadCount * geometry.headSize;
 }
 

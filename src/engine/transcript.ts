@@ -23,7 +23,7 @@ export interface ChatTranscript {
 }
 
 /** Digests a text: SHA-256, the first 128 bits in hexadecimal. */
-export function digestText(text: string): string {
+function digestText(text: string): string {
   return bytesToHex(sha256(new TextEncoder().encode(text))).slice(0, 32);
 }
 
