@@ -78,6 +78,16 @@ async function withTokenizerConfig(config: Record<string, unknown>): Promise<Mod
 
 const firstPrompt = "<|begin|>user\nHi<|end|>\n<|begin|>assistant\n";
 const nextPrompt = (text: string): string => `<|end|>\n<|begin|>user\n${text}<|end|>\n<|begin|>assistant\n`;
+/** Asserts that a turn read its own new messages and nothing before them. */
+async function expectReuse(
+  session: Session,
+  messages: readonly ChatMessage[],
+  newText = nextPrompt("And?"),
+): Promise<void> {
+  const reusedTokens = session.lengthTokens;
+  const newTokens = sharedModel.tokenizer?.encode(newText, { addSpecialTokens: false }).length;
+  expect(await take(session, messages)).toMatchObject({ reusedTokens, newTokens });
+}
 const countTokens = (model: Model, text: string): number =>
   model.tokenizer?.encode(text, { addSpecialTokens: false }).length ?? Number.NaN;
 
@@ -137,6 +147,18 @@ describe("a conversation", () => {
     }
   });
 
+  it("starts over when it was edited after several turns", async () => {
+    const { model, prompts } = await loadTalker();
+    const session = model.createSession();
+    await take(session, [user("Hi")]);
+    const messages = [user("Hi"), assistant("answer 1"), user("And?")];
+    await expectReuse(session, messages);
+    const edited = [...messages, assistant("no answer of mine"), user("Oh?")];
+    expect(await take(session, edited)).toMatchObject({ reusedTokens: 0 });
+    const text = `${firstPrompt}answer 1${nextPrompt("And?")}no answer of mine${nextPrompt("Oh?")}`;
+    expect(prompts.at(-1)).toBe(text);
+  });
+
   it("goes on after turns that were cut: by maxNewTokens, by break, by an abort", async () => {
     const cut: readonly ((session: Session) => Promise<string>)[] = [
       async (session) => (await take(session, [user("Hi")], { maxNewTokens: 4 })).text,
@@ -181,25 +203,32 @@ describe("a conversation", () => {
     await session.append("the abc");
     const { text } = await take(session, [user("Hi")], { stop: "STOP" });
     expect(text).toBe("the abc. ");
-    const reusedTokens = session.lengthTokens;
-    expect(await take(session, [user("Hi"), assistant(text), user("And?")])).toMatchObject({ reusedTokens });
+    await expectReuse(session, [user("Hi"), assistant(text), user("And?")]);
+  });
+
+  it("does not read an answer's last white space twice, whether a template keeps it or not", async () => {
+    const { model, prompts } = await loadTalker({ reply: () => " yes.\n " });
+    for (const content of [" yes.\n ", "yes.", " yes.\n"]) {
+      const session = model.createSession();
+      await take(session, [user("Hi")]);
+      await expectReuse(session, [user("Hi"), assistant(content), user("And?")]);
+      expect(prompts.at(-1)).toBe(`${firstPrompt} yes.\n ${nextPrompt("And?")}`);
+    }
   });
 
   it("goes on after an answer that was nothing at all", async () => {
     const { model } = await loadTalker({ reply: () => "" });
     const session = model.createSession();
     expect((await take(session, [user("Hi")])).text).toBe("");
-    const reusedTokens = session.lengthTokens;
-    expect(await take(session, [user("Hi"), assistant(""), user("And?")])).toMatchObject({ reusedTokens });
+    await expectReuse(session, [user("Hi"), assistant(""), user("And?")]);
   });
 
   it("knows its own answer when it comes in parts", async () => {
     const { model } = await loadTalker();
     const session = model.createSession();
     await take(session, [user("Hi")]);
-    const reusedTokens = session.lengthTokens;
     const parts = { role: "assistant", content: [{ type: "text", text: "answer 1" }] } as const;
-    expect(await take(session, [user("Hi"), parts, user("And?")])).toMatchObject({ reusedTokens });
+    await expectReuse(session, [user("Hi"), parts, user("And?")]);
   });
 
   it("knows its own answer under a template that trims it", async () => {
@@ -212,11 +241,8 @@ describe("a conversation", () => {
     const session = talker.createSession();
     const { text } = await take(session, [user("Hi")]);
     expect(text).toBe(" \n the abc. \n");
-    const reusedTokens = session.lengthTokens;
     for (const content of [text, text.trim()])
-      expect(await take(session.clone(), [user("Hi"), assistant(content), user("And?")])).toMatchObject({
-        reusedTokens,
-      });
+      await expectReuse(session.clone(), [user("Hi"), assistant(content), user("And?")]);
   });
 
   it("starts over under a template that rewrites earlier answers", async () => {
@@ -254,9 +280,7 @@ describe("context that was appended before a conversation", () => {
     const contextTokens = session.lengthTokens;
     expect(await take(session, [user("Hi")])).toMatchObject({ reusedTokens: contextTokens });
     expect(prompts.at(-1)).toBe(`<|begin|>${context}${firstPrompt}`);
-    const reusedTokens = session.lengthTokens;
-    const messages = [user("Hi"), assistant("yes"), user("And?")];
-    expect(await take(session, messages)).toMatchObject({ reusedTokens });
+    await expectReuse(session, [user("Hi"), assistant("yes"), user("And?")]);
     expect(prompts.at(-1)).toBe(`<|begin|>${context}${firstPrompt}yes${nextPrompt("And?")}`);
   });
 
@@ -270,8 +294,7 @@ describe("context that was appended before a conversation", () => {
     await expect(edited).rejects.toThrow(/do not continue this session's conversation.*Clone the session/);
     await expect(take(session, [user("Ho")])).rejects.toThrow(InvalidRequestError);
     expect(session.lengthTokens).toBe(before);
-    const right = [user("Hi"), assistant("yes"), user("And?")];
-    expect(await take(session, right)).toMatchObject({ reusedTokens: before });
+    await expectReuse(session, [user("Hi"), assistant("yes"), user("And?")]);
   });
 
   it("serves any number of conversations through clones", async () => {
@@ -293,11 +316,9 @@ describe("a saved, restored or cloned conversation", () => {
     const { model } = await loadTalker();
     const session = model.createSession();
     await take(session, [user("Hi")]);
-    const reusedTokens = session.lengthTokens;
     const messages = [user("Hi"), assistant("answer 1"), user("And?")];
     const restored = await model.restoreSession(await session.save());
-    for (const each of [restored, session.clone(), session])
-      expect(await take(each, messages)).toMatchObject({ reusedTokens });
+    for (const each of [restored, session.clone(), session]) await expectReuse(each, messages);
   });
 
   it("starts over after reset", async () => {
@@ -335,8 +356,7 @@ describe("a turn that is refused", () => {
       await expect(take(session, messages as ChatMessage[], options)).rejects.toThrow(reason);
       expect(session.lengthTokens).toBe(before);
     }
-    const right = [user("Hi"), assistant("answer 1"), user("And?")];
-    expect(await take(session, right)).toMatchObject({ reusedTokens: before });
+    await expectReuse(session, [user("Hi"), assistant("answer 1"), user("And?")]);
   });
 
   it("says that there is no chat template", async () => {

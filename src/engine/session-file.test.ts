@@ -89,6 +89,7 @@ describe("a saved session", () => {
       promptChars: 40,
       promptDigest: "ab",
       replyDigest: null,
+      replyEnd: " \n",
     };
     expect(decode(encodeSession(identity, makeSnapshot(20, { transcript }))).transcript).toEqual(transcript);
     expect(decode(saved).transcript).toBeUndefined();

@@ -55,6 +55,7 @@ const headerSchema = z.object({
       promptChars: count,
       promptDigest: z.string(),
       replyDigest: z.string().nullable(),
+      replyEnd: z.string(),
     })
     .optional(),
   arrays: z.array(

@@ -107,12 +107,14 @@ describe("a restored session", () => {
     const again = await paper.restoreSession(await session.save());
     const options = { maxNewTokens: 12, repetitionPenalty: 1.6, temperature: 0.8, seed: 3 };
     const texts: unknown[] = [];
-    for (const each of [session, again]) {
+    // The clone first: it was made before its original went on.
+    for (const each of [session.clone(), session, again]) {
       const events = [];
       for await (const event of each.generate(options)) events.push(event);
       texts.push(events);
     }
     expect(texts[1]).toEqual(texts[0]);
+    expect(texts[2]).toEqual(texts[0]);
   });
 });
 
@@ -143,6 +145,22 @@ describe("a clone", () => {
         const session = await sessionOf(model, length);
         expect(await goOn(session.clone())).toEqual(await goOn(session));
       }
+    }
+  });
+
+  it("diverges from before its sinks are filled, and keeps its own", async () => {
+    for (const model of [paper, streaming]) {
+      const session = await sessionOf(model, 1);
+      const twin = session.clone();
+      const [ids, otherIds] = [tinyIds(C + 2 * T, 4), tinyIds(C + 2 * T, 5)];
+      // In step with each other, so that anything shared would be overwritten in between.
+      for (const [index, id] of ids.entries()) {
+        await session.append([id]);
+        await twin.append(otherIds.slice(index, index + 1));
+      }
+      const alone = await sessionOf(model, 1);
+      for (const id of ids) await alone.append([id]);
+      expect(bitsOf(await session.save())).toBe(bitsOf(await alone.save()));
     }
   });
 

@@ -20,7 +20,12 @@ export interface ChatTranscript {
   readonly promptDigest: string;
   /** Digest of the reply; null when the prompt was not read to its end. */
   readonly replyDigest: string | null;
+  /** White space that the reply ended with, which a template may or may not keep. */
+  readonly replyEnd: string;
 }
+
+/** Bounds what is kept of white space at the end of a reply: a model may write nothing else for ever. */
+const replyEndLimit = 64;
 
 /** Digests a text: SHA-256, the first 128 bits in hexadecimal. */
 function digestText(text: string): string {
@@ -35,12 +40,21 @@ export function beginTranscript(baseTokens: number, messageCount: number, prompt
     promptChars: prompt.length,
     promptDigest: digestText(prompt),
     replyDigest: null,
+    replyEnd: "",
   };
 }
 
 /** Adds the reply. */
 export function endTranscript(transcript: ChatTranscript, reply: string): ChatTranscript {
-  return { ...transcript, replyDigest: digestText(reply.trim()) };
+  const replyEnd = reply.slice(reply.trimEnd().length).slice(0, replyEndLimit);
+  return { ...transcript, replyDigest: digestText(reply.trim()), replyEnd };
+}
+
+/** Returns how many characters two texts begin with in common. */
+function countCommonStart(a: string, b: string): number {
+  let count = 0;
+  while (count < a.length && a[count] === b[count]) count += 1;
+  return count;
 }
 
 /**
@@ -60,5 +74,7 @@ export function findNewText(
   const rest = prompt.slice(transcript.promptChars);
   const start = rest.indexOf(text);
   if (start < 0 || rest.slice(0, start).trim() !== "") return undefined;
-  return rest.slice(start + text.length);
+  const newText = rest.slice(start + text.length);
+  // A template that keeps the reply's last white space would have it read twice.
+  return newText.slice(countCommonStart(transcript.replyEnd, newText));
 }
