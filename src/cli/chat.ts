@@ -135,9 +135,11 @@ async function converse(
   const prompt = (): void => {
     if (terminal.isInputInteractive) lines.prompt();
   };
+  // It listens from here on: what comes while the prompt is written is not lost.
+  const typed = lines[Symbol.asyncIterator]();
   try {
     if (!signal.aborted) prompt();
-    for await (const line of lines) {
+    for await (const line of typed) {
       try {
         if (!(await takeLine(line, conversation, generate, terminal))) return;
       } catch (error) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { loadModel } from "../node.ts";
+import { loadModel } from "../engine/node.ts";
 import { createTinyModelFolder } from "../testing/index.ts";
 import type { ChatMessage } from "../text/chat-message.ts";
 import type { ChatEvent } from "./chat.ts";

@@ -33,6 +33,16 @@ export interface AppendResult {
   readonly lengthTokens: number;
 }
 
+function refuseEmpty(): never {
+  throw new InvalidRequestError({
+    where: "append",
+    what: "there is nothing to append",
+    got: "an empty input",
+    expected: "at least one token",
+    remedy: "To begin with the beginning-of-text token alone, append its id.",
+  });
+}
+
 /** Encodes a text whole, where it must be known before the first run whether it fits. */
 async function encodeWhole(text: string, options: TokenInputOptions): Promise<number[]> {
   const ids: number[] = [];
@@ -53,15 +63,17 @@ export async function prefill(
 ): Promise<AppendResult> {
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
+  if (input === "") refuseEmpty();
   const streamOptions = { ...tokens, continuation: core.state.lengthTokens > 0, signal };
   const isBounded = Number.isFinite(core.inference.policy.maxLengthTokens);
   const source = isBounded && typeof input === "string" ? await encodeWhole(input, streamOptions) : input;
   const totalTokens = knownTokenCount(source);
   if (totalTokens !== undefined) core.assertFits(totalTokens);
-  core.speed.beginPrompt();
+  const start = performance.now();
   let waiting: readonly number[] = [];
   let readTokens = 0;
   const readRun = async (ids: readonly number[]): Promise<void> => {
+    core.speed.beginPrompt(start);
     await core.read(ids, "prefill");
     readTokens += ids.length;
     onProgress?.({ readTokens, totalTokens, lengthTokens: core.state.lengthTokens });
@@ -80,13 +92,6 @@ export async function prefill(
     await readFullRuns();
   }
   if (waiting.length > 0) await readRun(waiting);
-  if (readTokens === 0) {
-    throw new InvalidRequestError({
-      where: "append",
-      what: "there is nothing to append",
-      got: "an empty input",
-      expected: "at least one token",
-    });
-  }
+  if (readTokens === 0) refuseEmpty();
   return { tokenCount: readTokens, lengthTokens: core.state.lengthTokens };
 }

@@ -133,7 +133,8 @@ export class Session implements Disposable {
   }
 
   /**
-   * Generates tokens after what was read. What was yielded is part of the session, also when the loop is left.
+   * Generates tokens after what was read. What was yielded is part of the session, also when the loop is left;
+   * so are tokens whose text was still held back then.
    * @throws {@link InvalidRequestError} on options out of range, or when the session is empty or busy;
    * {@link DisposedError}; the signal's reason on abort.
    */

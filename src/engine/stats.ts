@@ -41,9 +41,9 @@ export class SpeedMeter {
   #decodeMs = 0;
   #promptStart: number | undefined;
 
-  /** Notes that a prompt begins, unless one has begun already. */
-  beginPrompt(): void {
-    this.#promptStart ??= performance.now();
+  /** Notes when a prompt began, unless one has begun already. */
+  beginPrompt(startMs: number = performance.now()): void {
+    this.#promptStart ??= startMs;
   }
 
   /** Notes the first token of an answer. */

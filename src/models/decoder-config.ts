@@ -100,7 +100,7 @@ export interface FamilyTraits {
 }
 
 /** Checks the fields of a `config.json`. @throws {@link InvalidModelError} naming the field. */
-export function readRawConfig(where: string, json: unknown): RawDecoderConfig {
+function readRawConfig(where: string, json: unknown): RawDecoderConfig {
   const parsed = configSchema.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];

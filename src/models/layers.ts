@@ -17,7 +17,7 @@ export interface LayerContext {
 }
 
 /** Writes `x W^T (+ b)` with the weights `prefix.weight` `[outSize, inSize]` and `prefix.bias`. */
-export function writeLinear(
+function writeLinear(
   { builder, weights }: LayerContext,
   x: Value,
   prefix: string,

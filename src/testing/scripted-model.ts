@@ -40,7 +40,7 @@ export async function loadScriptedModel(options: ScriptedModelOptions): Promise<
       what: "the model has no tokenizer with an end-of-text token",
     });
   }
-  if (replies.length === 0) {
+  if (typeof replies !== "function" && replies.length === 0) {
     throw new InvalidRequestError({ where: "loadScriptedModel", what: "there is no reply" });
   }
   const textOf = ({ tokenIds, turnIndex }: ScriptedPrompt): string =>
