@@ -8,6 +8,11 @@ import type { Session } from "../engine/session.ts";
 import { assertFiniteLogits } from "./read-input.ts";
 import type { TextOutput } from "./terminal.ts";
 
+/** A model may write what a terminal would take for commands. */
+function withoutControls(text: string): string {
+  return text.replaceAll(/[^\P{Cc}\n\t]/gu, "\uFFFD");
+}
+
 /** Folds over the events of one generation. */
 export class AnswerWriter {
   readonly #output: TextOutput;
@@ -42,6 +47,6 @@ export class AnswerWriter {
 
   async #take(text: string): Promise<void> {
     this.text += text;
-    if (!this.#asJson) await this.#output.write(text);
+    if (!this.#asJson) await this.#output.write(this.#output.isInteractive ? withoutControls(text) : text);
   }
 }
