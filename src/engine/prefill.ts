@@ -70,28 +70,31 @@ export async function prefill(
   const totalTokens = knownTokenCount(source);
   if (totalTokens !== undefined) core.assertFits(totalTokens);
   const start = performance.now();
+  /** Ids not read yet: those of `waiting` from `next` on. */
   let waiting: readonly number[] = [];
+  let next = 0;
   let readTokens = 0;
-  const readRun = async (ids: readonly number[]): Promise<void> => {
+  const readRun = async (count: number): Promise<void> => {
     core.speed.beginPrompt(start);
-    await core.read(ids, "prefill");
-    readTokens += ids.length;
+    await core.read(waiting.slice(next, next + count), "prefill");
+    next += count;
+    readTokens += count;
     onProgress?.({ readTokens, totalTokens, lengthTokens: core.state.lengthTokens });
     signal?.throwIfAborted();
   };
   const readFullRuns = async (): Promise<void> => {
-    while (waiting.length > 0) {
+    while (next < waiting.length) {
       const room = await core.makeRoom();
-      if (waiting.length < room) return;
-      await readRun(waiting.slice(0, room));
-      waiting = waiting.slice(room);
+      if (waiting.length - next < room) return;
+      await readRun(room);
     }
   };
   for await (const piece of streamTokenIds(source, streamOptions)) {
-    waiting = [...waiting, ...piece];
+    waiting = next === waiting.length ? piece : [...waiting.slice(next), ...piece];
+    next = 0;
     await readFullRuns();
   }
-  if (waiting.length > 0) await readRun(waiting);
+  if (next < waiting.length) await readRun(waiting.length - next);
   if (readTokens === 0) refuseEmpty();
   return { tokenCount: readTokens, lengthTokens: core.state.lengthTokens };
 }

@@ -116,21 +116,43 @@ interface AttentionParts {
   readonly newValues: Value;
 }
 
-function pastMask(cache: LocalCache): HostTensor<"float32"> {
-  const mask = new Float32Array(cache.places);
-  mask.fill(masked, cache.usedTokens);
-  return hostTensor("float32", [cache.places], mask);
+/** Is what masks a run: which places are empty, and which tokens come later. */
+interface Masks {
+  readonly usedTokens: number;
+  /** `[P]`. */
+  readonly past: HostTensor<"float32">;
+  /** `[T, P + T]`. */
+  readonly causal: HostTensor<"float32">;
 }
 
-/** Masks, for each new token, empty places and the tokens that come after it: `[T, P + T]`. */
-function causalMask(cache: LocalCache, tokenCount: number): HostTensor<"float32"> {
-  const width = cache.places + tokenCount;
-  const mask = new Float32Array(tokenCount * width);
+/** The masks of each cache's last run: whole segments follow one another with the same ones. */
+const lastMasks = new WeakMap<LocalCache, Masks>();
+
+function createMasks({ places, usedTokens }: LocalCache, tokenCount: number): Masks {
+  const past = new Float32Array(places).fill(masked, usedTokens);
+  const width = places + tokenCount;
+  const causal = new Float32Array(tokenCount * width);
   for (let row = 0; row < tokenCount; row++) {
-    mask.fill(masked, row * width + cache.usedTokens, row * width + cache.places);
-    mask.fill(masked, row * width + cache.places + row + 1, (row + 1) * width);
+    causal.fill(masked, row * width + usedTokens, row * width + places);
+    causal.fill(masked, row * width + places + row + 1, (row + 1) * width);
   }
-  return hostTensor("float32", [tokenCount, width], mask);
+  return {
+    usedTokens,
+    past: hostTensor("float32", [places], past),
+    causal: hostTensor("float32", [tokenCount, width], causal),
+  };
+}
+
+function masksFor(cache: LocalCache, tokenCount: number): Masks {
+  const last = lastMasks.get(cache);
+  const isSame =
+    last?.usedTokens === cache.usedTokens &&
+    last.past.shape[0] === cache.places &&
+    last.causal.shape[0] === tokenCount;
+  if (isSame) return last;
+  const masks = createMasks(cache, tokenCount);
+  lastMasks.set(cache, masks);
+  return masks;
 }
 
 /**
@@ -144,11 +166,12 @@ export function localAttentionFeeds(
   tokenCount: number,
 ): Record<string, HostTensor> {
   const { cos, sin } = rotaryTables(geometry.inverseFrequencies, firstPosition, tokenCount);
+  const masks = masksFor(cache, tokenCount);
   const feeds: Record<string, HostTensor> = {
     rotary_cos: cos,
     rotary_sin: sin,
-    [pastMaskName]: pastMask(cache),
-    mask: causalMask(cache, tokenCount),
+    [pastMaskName]: masks.past,
+    mask: masks.causal,
     split_sizes: hostTensor("int64", [2], BigInt64Array.of(BigInt(cache.places), BigInt(tokenCount))),
     is_single_token: hostTensor("bool", [], Uint8Array.of(tokenCount === 1 ? 1 : 0)),
   };
