@@ -1,8 +1,8 @@
 /**
  * Measures a long stream: prefill and decode speed, state and resident memory at growing lengths.
  *
- *   npm run bench -- --model FOLDER [--adapter FOLDER] [--lengths 512,4096,16384] [--threads 2]
- *                    [--svg FILE] [--json FILE]
+ *   npm run bench -- --model FOLDER [--adapter FOLDER] [--dtype f32|q8|q4] [--lengths 512,4096,16384]
+ *                    [--threads 2] [--svg FILE] [--json FILE]
  *
  * Token ids are random: speed does not depend on them. Prefill is timed over the last segment before each
  * length, decode over 32 tokens on a clone, so that the stream itself goes on as it was.
@@ -12,6 +12,7 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import { weightDTypes } from "../src/engine/memory-estimate.ts";
 import { loadModel, type Model, type Session } from "../src/node.ts";
 import { drawLinePlot } from "./line-plot.ts";
 
@@ -87,6 +88,7 @@ const { values } = parseArgs({
   options: {
     model: { type: "string" },
     adapter: { type: "string" },
+    dtype: { type: "string", default: "auto" },
     lengths: { type: "string", default: "512,2048,4096,8192,16384" },
     threads: { type: "string", default: "2" },
     svg: { type: "string" },
@@ -96,11 +98,14 @@ const { values } = parseArgs({
 if (values.model === undefined) throw new Error("bench: --model FOLDER is missing");
 await using model = await loadModel(values.model, {
   threads: Number(values.threads),
+  dtype: weightDTypes.find((dtype) => dtype === values.dtype) ?? "auto",
   ...(values.adapter !== undefined && { adapter: values.adapter }),
 });
 const lengths = values.lengths.split(",").map(Number);
 const rows: Row[] = [];
-console.log(`${model.name}, ${model.policy}, ${model.runtimeName}, context ${JSON.stringify(model.context)}`);
+console.log(
+  `${model.name}, ${values.dtype}, ${model.policy}, ${model.runtimeName}, context ${JSON.stringify(model.context)}`,
+);
 console.log("tokens | prefill tok/s | decode ms | state MB | full cache MB | resident MB");
 for await (const row of measureStream(model, lengths)) {
   rows.push(row);

@@ -6,32 +6,11 @@
  * Each file appears whole or not at all.
  */
 
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { writeFileAtomic } from "../src/files/node-atomic-write.ts";
 import { smolLm2Config135M, streamRandomCheckpoint } from "../src/testing/index.ts";
-
-async function writeAtomic(path: string, chunks: AsyncIterable<Uint8Array>): Promise<number> {
-  const temporary = `${path}.${process.pid}.tmp`;
-  let sizeBytes = 0;
-  try {
-    await using file = await open(temporary, "wx");
-    for await (const chunk of chunks) {
-      await file.writeFile(chunk);
-      sizeBytes += chunk.length;
-    }
-    await file.sync();
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  await rename(temporary, path);
-  return sizeBytes;
-}
-
-async function* encodeText(text: string): AsyncGenerator<Uint8Array> {
-  yield new TextEncoder().encode(text);
-}
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -48,9 +27,11 @@ async function main(): Promise<void> {
   const start = performance.now();
   await mkdir(folder, { recursive: true });
   const weights = streamRandomCheckpoint(smolLm2Config135M, { seed });
-  const sizeBytes = await writeAtomic(join(folder, "model.safetensors"), weights);
+  const file = join(folder, "model.safetensors");
+  await writeFileAtomic(file, weights);
+  const sizeBytes = (await stat(file)).size;
   const config = `${JSON.stringify(smolLm2Config135M, null, 2)}\n`;
-  await writeAtomic(join(folder, "config.json"), encodeText(config));
+  await writeFileAtomic(join(folder, "config.json"), new TextEncoder().encode(config));
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   console.log(`${folder}: ${(sizeBytes / 1e6).toFixed(0)} MB in ${seconds} s`);
 }

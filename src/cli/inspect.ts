@@ -2,7 +2,13 @@
  * `edgeinfinite inspect`: says what a checkpoint is and what memory it needs, from headers alone.
  */
 
-import { estimate, type MemoryEstimate, sessionBytes } from "../engine/memory-estimate.ts";
+import {
+  estimate,
+  type MemoryEstimate,
+  resolveDType,
+  sessionBytes,
+  type WeightDType,
+} from "../engine/memory-estimate.ts";
 import { type ModelParts, openModelParts } from "../engine/model-parts.ts";
 import { nodePlatform } from "../engine/node.ts";
 import type { DecoderConfig } from "../models/decoder-config.ts";
@@ -12,7 +18,7 @@ import type { Tokenizer } from "../text/tokenizer.ts";
 import { type OptionValues, parseArguments, usageError } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { formatBytes, formatCount, formatLargeCount, formatTable } from "./format.ts";
-import { memoryOptions, toMemoryOptions } from "./model-options.ts";
+import { memoryOptions, toDType, toMemoryOptions } from "./model-options.ts";
 
 const options = {
   ...memoryOptions,
@@ -71,11 +77,11 @@ interface Findings {
   readonly table: readonly MemoryAt[];
 }
 
-async function examine(parts: ModelParts): Promise<Findings> {
-  const { family, folder, config, weights, policy, context, adapter } = parts;
+async function examine(parts: ModelParts, dtype: WeightDType): Promise<Findings> {
+  const { family, folder, config, weights, policy } = parts;
   // Writing the graph finds tensors that are missing or of a wrong shape, without reading one.
   family.buildInferenceGraph(folder.name, config, weights.tensors, policy);
-  const memory = estimate(config, context, policy, weights.tensors, adapter);
+  const memory = estimate(parts, dtype);
   return {
     parts,
     tokenizer: await loadTokenizer(folder),
@@ -153,7 +159,7 @@ function formatMemory({ memory, table }: Findings): string {
     formatBytes(fullCacheBytes),
   ]);
   return [
-    `Memory in float32, policy ${memory.policy} (sinks ${sinkTokens}, window ${windowTokens}, segment ${segmentTokens})\n`,
+    `Memory, policy ${memory.policy} (sinks ${sinkTokens}, window ${windowTokens}, segment ${segmentTokens})\n`,
     `  weights     ${formatBytes(memory.weightBytes)}, shared by all sessions\n`,
     `  a session   ${formatBytes(memory.stateBytes)}\n\n`,
     formatTable([["tokens", "a session", "full cache"], ...rows]),
@@ -186,7 +192,7 @@ async function inspect({ terminal, argv, signal }: CommandContext): Promise<void
     throw usageError("one model is inspected", { got: positionals.join(" ") || "none", command: "inspect" });
   const parts = await openParts(model, values, signal);
   try {
-    const findings = await examine(parts);
+    const findings = await examine(parts, resolveDType(toDType(values.dtype)));
     if (values.json) await terminal.stdout.json(toJson(findings));
     else await terminal.stdout.write(formatFindings(findings));
   } finally {

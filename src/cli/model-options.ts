@@ -4,6 +4,7 @@
 
 import type { GenerateOptions } from "../engine/generate.ts";
 import type { LoadOptions } from "../engine/load-model.ts";
+import { type WeightDType, weightDTypes } from "../engine/memory-estimate.ts";
 import type { MemoryOptions } from "../engine/model-parts.ts";
 import { makeSampler } from "../engine/sampler.ts";
 import { InvalidRequestError } from "../errors.ts";
@@ -22,6 +23,7 @@ export const memoryOptions = {
     value: "P",
     help: "auto (the default), paper, streaming, or full: an ordinary cache, up to the trained length",
   },
+  dtype: { type: "string", value: "D", help: "how weights are held: f32 (the default), q8 or q4" },
   revision: { type: "string", value: "R", help: "a branch, tag or commit of a hub model" },
 } as const;
 
@@ -72,16 +74,22 @@ export function toMemoryOptions(values: OptionValues<typeof memoryOptions>): Mem
   return { context, ...(policy !== undefined && { policy: parseChoice("policy", policy, words) }) };
 }
 
+/** Reads how weights are to be held. @throws {@link InvalidRequestError} */
+export function toDType(dtype: string | undefined): WeightDType | "auto" {
+  return dtype === undefined ? "auto" : parseChoice("dtype", dtype, weightDTypes);
+}
+
 /** Turns options into those of `loadModel`. @throws {@link InvalidRequestError} */
 export function toLoadOptions(
   values: OptionValues<typeof modelOptions> & OptionValues<typeof memoryOptions>,
 ): LoadOptions {
-  const { adapter, revision, device, threads } = values;
+  const { adapter, revision, device, dtype, threads } = values;
   return {
     ...toMemoryOptions(values),
     ...(adapter !== undefined && { adapter }),
     ...(revision !== undefined && { revision }),
     ...(device !== undefined && { device }),
+    ...(dtype !== undefined && { dtype: toDType(dtype) }),
     ...(threads !== undefined && { threads: parseNumber("threads", threads) }),
   };
 }

@@ -8,6 +8,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
+import type { WeightDType } from "./memory-estimate.ts";
 import type { Model } from "./model.ts";
 import { loadModel } from "./node.ts";
 
@@ -36,9 +37,23 @@ function loadGolden(name: string): Golden {
   return goldenSchema.parse(JSON.parse(readFileSync(resolve(golden, `stories260K-${name}.json`), "utf8")));
 }
 
-function loadFor({ sinkTokens, windowTokens, segmentTokens, adapter: hasAdapter }: Golden): Promise<Model> {
+function loadFor(
+  { sinkTokens, windowTokens, segmentTokens, adapter: hasAdapter }: Golden,
+  dtype: WeightDType = "f32",
+): Promise<Model> {
   const context = { sinkTokens, windowTokens, segmentTokens };
-  return loadModel(checkpoint, { context, ...(hasAdapter && { adapter }) });
+  return loadModel(checkpoint, { context, dtype, ...(hasAdapter && { adapter }) });
+}
+
+/** Returns the mean negative log-likelihood of the file's tokens, in nats. */
+async function measureNll(model: Model, tokens: readonly number[]): Promise<number> {
+  const session = model.createSession();
+  let total = 0;
+  for (const [position, token] of tokens.entries()) {
+    if (position > 0) total += surprise(session.logits ?? new Float32Array(), token);
+    await session.append([token]);
+  }
+  return total / (tokens.length - 1);
 }
 
 function largestError(got: Float32Array | undefined, expected: readonly number[] | undefined): number {
@@ -95,5 +110,13 @@ describe.each(["base", "paper", "streaming"])("stories260K, %s", (name) => {
     expect(choices).toEqual(expected.argmax);
     expect(total / (expected.tokens.length - 1)).toBeCloseTo(expected.meanNll, 4);
     expect(session.stats.commitCount).toBe(expected.commits);
+  });
+
+  test(`moves the mean likelihood by less than half a percent with weights of 8 bits${note}`, async () => {
+    const expected = loadGolden(name);
+    await using model = await loadFor(expected, "q8");
+    const nll = await measureNll(model, expected.tokens);
+    expect(Math.abs(nll / expected.meanNll - 1)).toBeLessThan(0.005);
+    expect(nll).not.toBeCloseTo(expected.meanNll, 6);
   });
 });

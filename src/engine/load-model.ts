@@ -5,11 +5,19 @@
  */
 
 import { InvalidRequestError, UnsupportedError } from "../errors.ts";
+import { type ByteSource, collectBytes } from "../files/byte-source.ts";
 import type { ModelFolder } from "../files/model-folder.ts";
+import type { WeightEntry } from "../graph/weights.ts";
 import type { Runtime, RuntimeSession } from "../runtime/runtime.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import { Inference } from "./inference.ts";
-import { estimate, type MemoryEstimate } from "./memory-estimate.ts";
+import {
+  estimate,
+  type MemoryEstimate,
+  resolveDType,
+  type WeightDType,
+  weightDTypes,
+} from "./memory-estimate.ts";
 import { Model } from "./model.ts";
 import {
   digestTensors,
@@ -18,6 +26,7 @@ import {
   openModelParts,
   readEosTokenIds,
 } from "./model-parts.ts";
+import { openQuantizedWeights, quantizedFormats, streamQuantizedWeights } from "./quantized-weights.ts";
 import type { SessionIdentity } from "./session-file.ts";
 
 /** Tells how far a download is. */
@@ -33,8 +42,11 @@ export interface LoadOptions extends MemoryOptions {
   readonly adapter?: string | ModelFolder;
   /** Where it runs: `cpu` (the default in Node), `webgpu`, `wasm`. */
   readonly device?: string;
-  /** How weights are held; `auto` is `f32`, the only one of this version. */
-  readonly dtype?: "auto" | "f32";
+  /**
+   * How weights are held: `f32` as float32 (`auto`, the default, is that), `q8` and `q4` in blocks of 32 with a
+   * scale each, quantised once and kept. Quantised weights are smaller and faster, and not quite the same.
+   */
+  readonly dtype?: WeightDType | "auto";
   /** Threads within an operator; by default one a physical core. */
   readonly threads?: number;
   /** A branch, tag or commit of a hub repository. */
@@ -56,6 +68,17 @@ export interface OpenFolderOptions {
 
 /** Is what an environment must provide. */
 export interface Platform {
+  /**
+   * Opens weights made for this model earlier, or makes and keeps them; without it they are made every time,
+   * in memory.
+   * @param key names what they are made from.
+   * @param write gives the bytes of a safetensors file.
+   */
+  readonly keepWeights?: (
+    key: string,
+    write: () => AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ) => Promise<ByteSource>;
   openFolder(pathOrId: string, options: OpenFolderOptions): Promise<ModelFolder>;
   createRuntime(options: {
     readonly device: string | undefined;
@@ -79,12 +102,12 @@ async function openParts(
 }
 
 function checkOptions({ dtype = "auto", threads }: LoadOptions): void {
-  if (dtype !== "auto" && dtype !== "f32") {
+  if (!weightDTypes.includes(dtype)) {
     throw new UnsupportedError({
       where: "dtype",
       what: "this version does not hold weights so",
       got: dtype,
-      expected: "auto or f32",
+      expected: weightDTypes.join(", "),
     });
   }
   if (threads !== undefined && !(Number.isSafeInteger(threads) && threads >= 1)) {
@@ -95,6 +118,36 @@ function checkOptions({ dtype = "auto", threads }: LoadOptions): void {
       expected: "a whole number >= 1",
     });
   }
+}
+
+/** Gives the weights as they will be held; closing them is the caller's part. */
+async function holdWeights(
+  platform: Platform,
+  { folder, weights }: ModelParts,
+  model: string,
+  options: LoadOptions,
+): Promise<HeldWeights> {
+  const { signal, onProgress } = options;
+  const dtype = resolveDType(options.dtype);
+  if (dtype === "f32") return { tensors: weights.tensors, close: async () => {} };
+  const format = quantizedFormats[dtype];
+  const report = (receivedBytes: number, totalBytes: number): void =>
+    onProgress?.({ file: `${folder.name} as ${dtype}`, receivedBytes, totalBytes });
+  const write = () => streamQuantizedWeights(weights.tensors, format, report, signal);
+  const key = `${model}-${dtype}-v1`;
+  const source = await (platform.keepWeights?.(key, write, signal) ?? collectBytes(key, write()));
+  try {
+    const tensors = await openQuantizedWeights(source, weights.tensors, format, signal);
+    return { tensors, close: () => source.close() };
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+interface HeldWeights {
+  readonly tensors: ReadonlyMap<string, WeightEntry>;
+  close(): Promise<void>;
 }
 
 async function identify(parts: ModelParts, signal: AbortSignal | undefined): Promise<SessionIdentity> {
@@ -117,12 +170,12 @@ async function identify(parts: ModelParts, signal: AbortSignal | undefined): Pro
 }
 
 async function buildInference(
-  parts: ModelParts,
+  { family, folder, config, policy }: ModelParts,
+  tensors: ReadonlyMap<string, WeightEntry>,
   runtime: Runtime,
   signal: AbortSignal | undefined,
 ): Promise<Inference> {
-  const { family, folder, config, weights, policy } = parts;
-  const graph = family.buildInferenceGraph(folder.name, config, weights.tensors, policy);
+  const graph = family.buildInferenceGraph(folder.name, config, tensors, policy);
   const forward = await runtime.createSession(graph, signal);
   let commit: RuntimeSession | undefined;
   try {
@@ -150,29 +203,33 @@ export async function loadModelOn(
 ): Promise<Model> {
   checkOptions(options);
   const { signal, device, threads } = options;
+  const dtype = resolveDType(options.dtype);
   const parts = await openParts(platform, model, options, false);
+  let held: HeldWeights | undefined;
   try {
-    const { folder, config, context, notices, policy, weights, adapter } = parts;
+    const { folder, config, context, notices } = parts;
     const tokenizer = await loadTokenizer(folder);
     const eosTokenIds = await readEosTokenIds(parts, tokenizer?.eosTokenId, signal);
     const identity = await identify(parts, signal);
     const runtime = await platform.createRuntime({ device, threads });
     // Before the weights: a listener that throws leaves nothing behind.
     for (const notice of notices) options.onNotice?.(notice);
-    const inference = await buildInference(parts, runtime, signal);
+    held = await holdWeights(platform, parts, identity.model, options);
+    const inference = await buildInference(parts, held.tensors, runtime, signal);
     return new Model({
       name: folder.name,
       config,
       context,
       tokenizer,
       eosTokenIds,
-      identity,
-      memoryEstimate: estimate(config, context, policy, weights.tensors, adapter),
+      identity: { ...identity, model: `${identity.model}-${dtype}` },
+      memoryEstimate: estimate(parts, dtype),
       notices,
       runtimeName: runtime.name,
       inference,
     });
   } finally {
+    await held?.close();
     await parts.close();
   }
 }
@@ -189,7 +246,7 @@ export async function estimateMemoryOn(
   checkOptions(options);
   const parts = await openParts(platform, model, options, true);
   try {
-    return estimate(parts.config, parts.context, parts.policy, parts.weights.tensors, parts.adapter);
+    return estimate(parts, resolveDType(options.dtype));
   } finally {
     await parts.close();
   }

@@ -2,13 +2,16 @@
  * How much memory a model and its sessions will need, from headers alone.
  */
 
-import type { TensorEntry } from "../files/safetensors.ts";
-import type { Adapter } from "../memory/adapter.ts";
 import { type ContextSettings, localCapacityTokens } from "../memory/geometry.ts";
-import type { MemoryPolicy, PolicyName } from "../memory/policy.ts";
+import type { PolicyName } from "../memory/policy.ts";
 import type { DecoderConfig } from "../models/decoder-config.ts";
 import { elementCount } from "../tensor/shape.ts";
+import type { ModelParts } from "./model-parts.ts";
+import { type QuantizedDType, quantizedBytes, quantizedFormats } from "./quantized-weights.ts";
 import { recentTokenCount } from "./session-core.ts";
+
+/** Is what an estimate is made from. */
+type EstimatedParts = Pick<ModelParts, "config" | "context" | "policy" | "weights" | "adapter">;
 
 /** Tells the memory needed, in bytes. */
 export interface MemoryEstimate {
@@ -22,17 +25,29 @@ export interface MemoryEstimate {
   readonly fullCacheBytesPerToken: number;
 }
 
-/** Returns the bytes of float32 weights, and of the embedding's stored form that the look-up keeps. */
-function weightBytes(
-  config: DecoderConfig,
-  tensors: Iterable<TensorEntry>,
-  adapter: Adapter | undefined,
-): number {
+/** Names how weights are held in memory. */
+export type WeightDType = "f32" | QuantizedDType;
+
+/** Lists how weights can be asked to be held. */
+export const weightDTypes: readonly (WeightDType | "auto")[] = ["auto", "f32", "q8", "q4"];
+
+/** Returns how weights will be held: `auto` is float32, which changes nothing. */
+export function resolveDType(dtype: WeightDType | "auto" = "auto"): WeightDType {
+  return dtype === "auto" ? "f32" : dtype;
+}
+
+/**
+ * Returns the bytes of the weights in memory. A tied embedding counts twice: the look-up keeps its rows as they
+ * are stored, the output projection has them in the order of its kernel.
+ */
+function weightBytes({ config, weights, adapter }: EstimatedParts, dtype: WeightDType): number {
   let bytes = 0;
-  for (const { name, shape, lengthBytes } of tensors) {
-    const isEmbedding = name === "model.embed_tokens.weight";
-    bytes += isEmbedding ? lengthBytes : 4 * elementCount(shape);
-    if (isEmbedding && config.tiedEmbeddings) bytes += 4 * elementCount(shape);
+  for (const entry of weights.tensors.values()) {
+    const held =
+      dtype === "f32" ? 4 * elementCount(entry.shape) : quantizedBytes(entry, quantizedFormats[dtype]);
+    const isEmbedding = entry.name === "model.embed_tokens.weight";
+    if (isEmbedding) bytes += dtype === "f32" ? entry.lengthBytes : held;
+    if (!isEmbedding || config.tiedEmbeddings) bytes += held;
   }
   for (const { shape } of adapter?.tensors.values() ?? []) bytes += 4 * elementCount(shape);
   return bytes;
@@ -49,20 +64,15 @@ export function sessionBytes(stateBytes: number, vocabularySize: number): number
 }
 
 /** Estimates the memory of a model that is about to be loaded. */
-export function estimate(
-  config: DecoderConfig,
-  context: ContextSettings,
-  policy: MemoryPolicy,
-  tensors: ReadonlyMap<string, TensorEntry>,
-  adapter: Adapter | undefined,
-): MemoryEstimate {
+export function estimate(parts: EstimatedParts, dtype: WeightDType): MemoryEstimate {
+  const { config, context, policy } = parts;
   const longest = Number.isFinite(policy.maxLengthTokens)
     ? policy.maxLengthTokens
     : localCapacityTokens(context);
   return {
     policy: policy.name,
     context,
-    weightBytes: weightBytes(config, tensors.values(), adapter),
+    weightBytes: weightBytes(parts, dtype),
     stateBytes: sessionBytes(policy.stateBytesAt(longest), config.vocabularySize),
     fullCacheBytesPerToken: fullCacheBytesPerToken(config),
   };

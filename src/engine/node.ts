@@ -11,6 +11,7 @@ import { openHubFolder } from "../files/hub-folder.ts";
 import type { ModelFolder } from "../files/model-folder.ts";
 import { isHubOffline, readHubToken } from "../files/node-hub-cache.ts";
 import { openNodeModelFolder } from "../files/node-model-folder.ts";
+import { keepWeights } from "../files/node-weight-cache.ts";
 import type { NodeRuntimeOptions } from "../runtime/node.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import {
@@ -59,6 +60,7 @@ async function createRuntime(options: NodeRuntimeOptions): Promise<Runtime> {
 export const nodePlatform: Platform = {
   openFolder: (pathOrId, { headersOnly = false, ...options }) =>
     headersOnly ? openForHeaders(pathOrId, options) : openNodeModelFolder(pathOrId, options),
+  keepWeights: (key, write, signal) => keepWeights(key, write, process.env, signal),
   async createRuntime({ device = "cpu", threads }) {
     if (device !== "cpu" && device !== "webgpu") {
       throw new UnsupportedError({

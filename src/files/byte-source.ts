@@ -66,3 +66,20 @@ export function memoryByteSource(name: string, { buffer, byteOffset, length }: U
     async close() {},
   };
 }
+
+/** Collects a stream of bytes into a source in memory. */
+export async function collectBytes(name: string, chunks: AsyncIterable<Uint8Array>): Promise<ByteSource> {
+  const parts: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of chunks) {
+    parts.push(chunk);
+    sizeBytes += chunk.length;
+  }
+  const bytes = allocateBytes(name, sizeBytes);
+  let offset = 0;
+  for (const part of parts) {
+    bytes.set(part, offset);
+    offset += part.length;
+  }
+  return memoryByteSource(name, bytes);
+}

@@ -5,10 +5,12 @@
 import { randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { systemFileError } from "./node-system-error.ts";
+import { isEdgeInfiniteError } from "../errors.ts";
+import { systemErrorCode, systemFileError } from "./node-system-error.ts";
 
 /** Is an open file, as far as writing needs it. */
 export interface WritableFile {
+  /** Writes behind what was written before. */
   writeFile(bytes: Uint8Array): Promise<void>;
   sync(): Promise<void>;
   close(): Promise<void>;
@@ -40,11 +42,12 @@ async function syncFolder(path: string, fileSystem: AtomicWriteFileSystem): Prom
 /**
  * Writes a file atomically: a reader sees the old content or the new, and a failure leaves the old.
  * @param path - the file; its folder must exist.
+ * @param bytes - all of them, or a stream that is never held as a whole.
  * @throws {@link FileError} when the disk is full or the folder cannot be written.
  */
 export async function writeFileAtomic(
   path: string,
-  bytes: Uint8Array,
+  bytes: Uint8Array | AsyncIterable<Uint8Array>,
   fileSystem: AtomicWriteFileSystem = diskFileSystem,
 ): Promise<void> {
   const target = resolve(path);
@@ -52,7 +55,8 @@ export async function writeFileAtomic(
   try {
     const file = await fileSystem.open(temporary, "wx");
     try {
-      await file.writeFile(bytes);
+      if (bytes instanceof Uint8Array) await file.writeFile(bytes);
+      else for await (const chunk of bytes) await file.writeFile(chunk);
       await file.sync();
     } finally {
       await file.close();
@@ -60,7 +64,10 @@ export async function writeFileAtomic(
     await fileSystem.rename(temporary, target);
   } catch (error) {
     await fileSystem.remove(temporary).catch(() => undefined);
-    throw systemFileError(path, `the file (${bytes.length} bytes) cannot be written`, error);
+    // What the stream itself throws is not the disk's fault.
+    if (isEdgeInfiniteError(error) || systemErrorCode(error) === undefined) throw error;
+    const size = bytes instanceof Uint8Array ? ` (${bytes.length} bytes)` : "";
+    throw systemFileError(path, `the file${size} cannot be written`, error);
   }
   await syncFolder(dirname(target), fileSystem);
 }

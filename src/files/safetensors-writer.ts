@@ -6,7 +6,7 @@
  */
 
 import { InvalidRequestError } from "../errors.ts";
-import { dtypeSizeBytes } from "../tensor/dtype.ts";
+import { type DType, dtypeSizeBytes } from "../tensor/dtype.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import { elementCount, formatShape } from "../tensor/shape.ts";
 import { allocateBytes } from "./byte-source.ts";
@@ -16,19 +16,38 @@ const dtypeNames: ReadonlyMap<string, string> = new Map(
   Object.entries(safetensorsDTypes).map(([name, dtype]) => [dtype, name]),
 );
 
-function assertWritable(name: string, tensor: HostTensor): void {
+/** Is a tensor to be written, without its elements. */
+export interface PlannedTensor {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/** Says where everything goes in a file that is yet to be written. */
+export interface SafetensorsPlan {
+  /** The file's first bytes, up to the first tensor. */
+  readonly head: Uint8Array<ArrayBuffer>;
+  /** The length of the whole file. */
+  readonly sizeBytes: number;
+}
+
+function assertWritable({ name, shape }: PlannedTensor): void {
   const where = `writeSafetensors: tensor ${JSON.stringify(name)}`;
   if (name === "__metadata__") {
     throw new InvalidRequestError({ where, what: "this name is the format's own", remedy: "Rename it." });
   }
-  if (tensor.shape.length > safetensorsLimits.rank) {
+  if (shape.length > safetensorsLimits.rank) {
     throw new InvalidRequestError({
       where,
       what: "the tensor has too many dimensions",
-      got: tensor.shape.length,
+      got: shape.length,
       expected: `at most ${safetensorsLimits.rank}`,
     });
   }
+}
+
+function assertFilled(name: string, tensor: HostTensor): void {
+  const where = `writeSafetensors: tensor ${JSON.stringify(name)}`;
   if (tensor.data.length !== elementCount(tensor.shape)) {
     throw new InvalidRequestError({
       where,
@@ -45,26 +64,22 @@ function compareNames(a: string, b: string): number {
 }
 
 /**
- * Writes tensors as the bytes of a safetensors file.
- * @param tensors - by name; the names are kept as they are.
+ * Plans a file for tensors whose elements come later, in the order given and without gaps, so that a large
+ * file can be written as a stream.
  * @param metadata - free text by name, for the `__metadata__` member.
  * @throws {@link InvalidRequestError} for a tensor or a header that the format does not allow.
  */
-export function writeSafetensors(
-  tensors: Readonly<Record<string, HostTensor>>,
+export function planSafetensors(
+  tensors: readonly PlannedTensor[],
   metadata: Readonly<Record<string, string>> = {},
-): Uint8Array<ArrayBuffer> {
-  const ordered = Object.entries(tensors).sort(
-    ([nameA, a], [nameB, b]) =>
-      dtypeSizeBytes(b.dtype) - dtypeSizeBytes(a.dtype) || compareNames(nameA, nameB),
-  );
+): SafetensorsPlan {
   const members: [string, unknown][] = Object.keys(metadata).length > 0 ? [["__metadata__", metadata]] : [];
   let dataBytes = 0;
-  for (const [name, tensor] of ordered) {
-    assertWritable(name, tensor);
-    const end = dataBytes + tensor.data.byteLength;
+  for (const tensor of tensors) {
+    assertWritable(tensor);
+    const end = dataBytes + dtypeSizeBytes(tensor.dtype) * elementCount(tensor.shape);
     const dtype = dtypeNames.get(tensor.dtype);
-    members.push([name, { dtype, shape: tensor.shape, data_offsets: [dataBytes, end] }]);
+    members.push([tensor.name, { dtype, shape: tensor.shape, data_offsets: [dataBytes, end] }]);
     dataBytes = end;
   }
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(members)));
@@ -78,11 +93,35 @@ export function writeSafetensors(
       remedy: "Write fewer tensors to a file, or less metadata.",
     });
   }
-  const bytes = allocateBytes("writeSafetensors", 8 + headerBytes + dataBytes);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true);
-  bytes.set(json, 8);
-  bytes.fill(0x20, 8 + json.length, 8 + headerBytes);
-  let offset = 8 + headerBytes;
+  const head = new Uint8Array(8 + headerBytes);
+  new DataView(head.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  head.set(json, 8);
+  head.fill(0x20, 8 + json.length);
+  return { head, sizeBytes: head.length + dataBytes };
+}
+
+/**
+ * Writes tensors as the bytes of a safetensors file.
+ * @param tensors - by name; the names are kept as they are.
+ * @param metadata - free text by name, for the `__metadata__` member.
+ * @throws {@link InvalidRequestError} for a tensor or a header that the format does not allow.
+ */
+export function writeSafetensors(
+  tensors: Readonly<Record<string, HostTensor>>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array<ArrayBuffer> {
+  const ordered = Object.entries(tensors).sort(
+    ([nameA, a], [nameB, b]) =>
+      dtypeSizeBytes(b.dtype) - dtypeSizeBytes(a.dtype) || compareNames(nameA, nameB),
+  );
+  const types = ordered.map(([name, tensor]) => {
+    assertFilled(name, tensor);
+    return { name, dtype: tensor.dtype, shape: tensor.shape };
+  });
+  const { head, sizeBytes } = planSafetensors(types, metadata);
+  const bytes = allocateBytes("writeSafetensors", sizeBytes);
+  bytes.set(head);
+  let offset = head.length;
   for (const [, { data }] of ordered) {
     bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
     offset += data.byteLength;

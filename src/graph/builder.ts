@@ -240,6 +240,19 @@ export class GraphBuilder {
   rmsNorm(x: Value, weight: Value, epsilon: number): Value {
     return this.#one("RMSNormalization", [x, weight], { epsilon });
   }
+  /** Computes `x w^T` with quantised weights; see {@link QuantizedAttributes}. */
+  matMulNBits(x: Value, weights: readonly Value[], format: OpAttributes["MatMulNBits"]): Value {
+    return this.#one("MatMulNBits", [x, ...weights], format);
+  }
+  /** Takes rows of a quantised table; see {@link QuantizedAttributes}. */
+  gatherBlockQuantized(
+    data: Value,
+    indices: Value,
+    scales: Value,
+    format: OpAttributes["GatherBlockQuantized"],
+  ): Value {
+    return this.#one("GatherBlockQuantized", [data, indices, scales], format);
+  }
   rotaryEmbedding(x: Value, cos: Value, sin: Value): Value {
     return this.#one("RotaryEmbedding", [x, cos, sin], {});
   }

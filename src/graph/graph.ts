@@ -13,6 +13,7 @@ import type { AttentionAttributes } from "./ops/attention.ts";
 import type { ElementwiseAttributes } from "./ops/elementwise.ts";
 import type { LinearAttributes } from "./ops/linear.ts";
 import type { MovementAttributes } from "./ops/movement.ts";
+import type { QuantizedAttributes } from "./ops/quantized.ts";
 import type { ReductionAttributes } from "./ops/reduction.ts";
 
 /** Lists the attributes of each control operator. They are here, and not with the others, because graphs nest. */
@@ -28,6 +29,7 @@ export interface OpAttributes
     MovementAttributes,
     ReductionAttributes,
     AttentionAttributes,
+    QuantizedAttributes,
     ControlAttributes {}
 
 /** Names an operator. */

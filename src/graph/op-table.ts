@@ -11,6 +11,7 @@ import { controlShapes } from "./ops/control.ts";
 import { elementwiseShapes } from "./ops/elementwise.ts";
 import { linearShapes } from "./ops/linear.ts";
 import { movementShapes } from "./ops/movement.ts";
+import { quantizedShapes } from "./ops/quantized.ts";
 import { reductionShapes } from "./ops/reduction.ts";
 import type { ShapeRule } from "./shape-rule.ts";
 
@@ -21,5 +22,6 @@ export const shapeRules: { readonly [Op in OpName]: ShapeRule<OpAttributes[Op]> 
   ...movementShapes,
   ...reductionShapes,
   ...attentionShapes,
+  ...quantizedShapes,
   ...controlShapes,
 };

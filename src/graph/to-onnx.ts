@@ -28,8 +28,13 @@ import type { ExternalData, Graph, Node, OpAttributes, OpName } from "./graph.ts
 /** Is the version of the standard operators that the lowering writes. */
 export const onnxOpset = 24;
 
+/** Is the domain of ONNX Runtime's own operators. */
+const contribDomain = "com.microsoft";
+
 /** Says how one node is written. */
 interface OnnxForm {
+  /** The operator's domain; the standard one when absent. */
+  readonly domain?: string;
   readonly attributes?: readonly OnnxAttribute[];
   /** Constant int64 inputs that follow the node's own, `undefined` for an absent optional one. */
   readonly constants?: readonly (readonly number[] | undefined)[];
@@ -103,6 +108,25 @@ const forms: { readonly [Op in OpName]: FormOf<Op> } = {
     attributes: [intAttribute("axis", -1), floatAttribute("epsilon", attributes.epsilon)],
   }),
   RotaryEmbedding: plain,
+  MatMulNBits: ({ inputs, attributes: { bits, blockSize, innerSize, accuracyLevel } }) => ({
+    domain: contribDomain,
+    attributes: [
+      intAttribute("K", innerSize),
+      intAttribute("N", Number(inputs[1]?.shape[0] ?? 0)),
+      intAttribute("bits", bits),
+      intAttribute("block_size", blockSize),
+      intAttribute("accuracy_level", accuracyLevel),
+    ],
+  }),
+  GatherBlockQuantized: ({ attributes: { bits, blockSize } }) => ({
+    domain: contribDomain,
+    attributes: [
+      intAttribute("bits", bits),
+      intAttribute("block_size", blockSize),
+      intAttribute("gather_axis", 0),
+      intAttribute("quantize_axis", 1),
+    ],
+  }),
   If: ({ attributes }, lowering) => ({
     attributes: [
       graphAttribute("then_branch", lowering.lowerBranch(attributes.thenBranch)),
@@ -116,6 +140,7 @@ export type NameLocation = (external: ExternalData) => string;
 
 class Lowering {
   readonly #constants = new Map<string, OnnxTensor>();
+  readonly #opsets: Record<string, number> = { "": onnxOpset };
   readonly #locate: NameLocation;
 
   constructor(locate: NameLocation) {
@@ -133,12 +158,14 @@ class Lowering {
 
   #lowerNode<Op extends OpName>(node: Node<Op>): OnnxNode {
     const form: OnnxForm = forms[node.op](node, this);
+    if (form.domain !== undefined) this.#opsets[form.domain] = 1;
     const constants = (form.constants ?? []).map((values) =>
       values === undefined ? "" : this.#int64Constant(values),
     );
     return {
       name: node.outputs[0]?.name ?? node.op,
       opType: node.op,
+      domain: form.domain ?? "",
       input: [...node.inputs.map((value) => value.name), ...constants],
       output: node.outputs.map((value) => value.name),
       attribute: [...(form.attributes ?? [])],
@@ -159,6 +186,11 @@ class Lowering {
       return valueInfo(copy, dtype, shape);
     });
     return { name: graph.name, node, output };
+  }
+
+  /** The version of every domain that nodes lowered so far are of. */
+  get opsets(): Readonly<Record<string, number>> {
+    return this.#opsets;
   }
 
   lowerGraph(graph: Graph): OnnxGraph {
@@ -187,5 +219,7 @@ class Lowering {
  * @param locate names the file of an external constant; constants keep their offsets.
  */
 export function graphToOnnx(graph: Graph, locate: NameLocation): Uint8Array {
-  return writeModel(new Lowering(locate).lowerGraph(graph), { "": onnxOpset });
+  const lowering = new Lowering(locate);
+  const lowered = lowering.lowerGraph(graph);
+  return writeModel(lowered, lowering.opsets);
 }

@@ -4,24 +4,42 @@
 
 import { InvalidModelError } from "../errors.ts";
 import type { TensorEntry } from "../files/safetensors.ts";
+import type { BlockFormat } from "../tensor/block-quantization.ts";
 import { formatShape, sameShape } from "../tensor/shape.ts";
 import type { GraphBuilder } from "./builder.ts";
 import type { Value } from "./graph.ts";
 
+/** Is a matrix `[rows, columns]` held in blocks; see {@link BlockFormat}. */
+export interface BlockEntry {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly format: BlockFormat;
+  /** uint8 `[rows, blocks, blockSize * bits / 8]`. */
+  readonly data: TensorEntry;
+  /** float32 `[rows, blocks]`. */
+  readonly scales: TensorEntry;
+  /** float32 `[rows, blocks]`; without it half of the range stands for zero. */
+  readonly zeroPoints?: TensorEntry;
+}
+
+/** Is a weight in a file: as it is, or in blocks. */
+export type WeightEntry = TensorEntry | BlockEntry;
+
+function isInBlocks(entry: WeightEntry): entry is BlockEntry {
+  return "format" in entry;
+}
+
 /** Hands out the tensors of a checkpoint or adapter by name. */
 export class WeightReader {
   readonly #where: string;
-  readonly #entries: ReadonlyMap<string, TensorEntry>;
-  readonly #taken = new Map<string, Value>();
+  readonly #entries: ReadonlyMap<string, WeightEntry>;
+  readonly #taken = new Set<string>();
+  readonly #values = new Map<string, Value>();
 
   /** @param where names the checkpoint or adapter in messages. */
-  constructor(where: string, entries: ReadonlyMap<string, TensorEntry>) {
+  constructor(where: string, entries: ReadonlyMap<string, WeightEntry>) {
     this.#where = where;
     this.#entries = entries;
-  }
-
-  has(name: string): boolean {
-    return this.#entries.has(name);
   }
 
   /** Lists the tensors that nothing has taken. */
@@ -29,47 +47,84 @@ export class WeightReader {
     return [...this.#entries.keys()].filter((name) => !this.#taken.has(name));
   }
 
-  /**
-   * Adds a tensor as it is stored: float32, float16 or bfloat16. Taken twice, it is the same constant.
-   * @throws {@link InvalidModelError} when it is missing or has another shape.
-   */
-  takeStored(builder: GraphBuilder, name: string, shape: readonly number[]): Value {
-    const entry = this.#entries.get(name);
+  #refuse(name: string, what: string, got: string | undefined, expected: string): never {
     const where = `${this.#where}, tensor ${name}`;
-    if (entry === undefined) {
-      throw new InvalidModelError({
-        where,
-        what: "the tensor is missing",
-        expected: `shape ${formatShape(shape)}`,
-      });
-    }
+    throw new InvalidModelError({ where, what, ...(got !== undefined && { got }), expected });
+  }
+
+  #find(name: string, shape: readonly number[]): WeightEntry {
+    const entry = this.#entries.get(name);
+    const expected = formatShape(shape);
+    if (entry === undefined) this.#refuse(name, "the tensor is missing", undefined, `shape ${expected}`);
     if (!sameShape(entry.shape, shape)) {
-      const got = formatShape(entry.shape);
-      throw new InvalidModelError({
-        where,
-        what: "the shape does not fit",
-        got,
-        expected: formatShape(shape),
-      });
+      this.#refuse(name, "the shape does not fit", formatShape(entry.shape), expected);
     }
-    if (entry.dtype !== "float32" && entry.dtype !== "float16" && entry.dtype !== "bfloat16") {
-      throw new InvalidModelError({
-        where,
-        what: "the dtype is not a weight's",
-        got: entry.dtype,
-        expected: "float32, float16 or bfloat16",
-      });
-    }
-    const known = this.#taken.get(name);
+    this.#taken.add(name);
+    return entry;
+  }
+
+  /** Adds a stretch of a file as a constant; asked for twice, it is the same one. */
+  #constant(b: GraphBuilder, name: string, entry: TensorEntry, shape: readonly number[]): Value {
+    const known = this.#values.get(name);
     if (known !== undefined) return known;
     const { source, offset, lengthBytes } = entry;
-    const value = builder.external(name, entry.dtype, shape, { source, offset, lengthBytes });
-    this.#taken.set(name, value);
+    const value = b.external(name, entry.dtype, shape, { source, offset, lengthBytes });
+    this.#values.set(name, value);
     return value;
   }
 
-  /** Adds a tensor as float32; the runtime widens it once, when it loads the graph. */
-  take(builder: GraphBuilder, name: string, shape: readonly number[]): Value {
-    return builder.cast(this.takeStored(builder, name, shape), "float32");
+  #plain(b: GraphBuilder, entry: WeightEntry): Value {
+    if (isInBlocks(entry)) this.#refuse(entry.name, "the tensor is quantised", "blocks", "a plain tensor");
+    if (entry.dtype !== "float32" && entry.dtype !== "float16" && entry.dtype !== "bfloat16") {
+      const expected = "float32, float16 or bfloat16";
+      this.#refuse(entry.name, "the dtype is not a weight's", entry.dtype, expected);
+    }
+    return this.#constant(b, entry.name, entry, entry.shape);
+  }
+
+  /**
+   * Adds a tensor as float32; the runtime widens it once, when it loads the graph.
+   * @throws {@link InvalidModelError} when it is missing, has another shape or is quantised.
+   */
+  take(b: GraphBuilder, name: string, shape: readonly number[]): Value {
+    return b.cast(this.#plain(b, this.#find(name, shape)), "float32");
+  }
+
+  #blocks(b: GraphBuilder, { name, format, data, scales, zeroPoints }: BlockEntry): Value[] {
+    const [rows = 0, blocks = 0] = scales.shape;
+    const shape = [rows, blocks, (format.blockSize * format.bits) / 8];
+    const values = [
+      this.#constant(b, `${name}:blocks`, data, shape),
+      this.#constant(b, `${name}:scales`, scales, scales.shape),
+    ];
+    if (zeroPoints !== undefined)
+      values.push(this.#constant(b, `${name}:zero_points`, zeroPoints, scales.shape));
+    return values;
+  }
+
+  /**
+   * Writes `x w^T (+ bias)` with the matrix `[columns, innerSize]` of that name, plain or in blocks.
+   * @throws {@link InvalidModelError} when it is missing or has another shape.
+   */
+  linear(b: GraphBuilder, x: Value, name: string, shape: readonly [number, number], bias?: Value): Value {
+    const entry = this.#find(name, shape);
+    if (!isInBlocks(entry)) return b.linear(x, b.cast(this.#plain(b, entry), "float32"), bias);
+    const format = { ...entry.format, innerSize: shape[1], accuracyLevel: 4 } as const;
+    const product = b.matMulNBits(x, this.#blocks(b, entry), format);
+    return bias === undefined ? product : b.add(product, bias);
+  }
+
+  /**
+   * Writes the rows of the matrix `[rows, width]` of that name that int64 indices `[n]` pick, as float32.
+   * @throws {@link InvalidModelError} when it is missing or has another shape.
+   */
+  gatherRows(b: GraphBuilder, indices: Value, name: string, shape: readonly [number, number]): Value {
+    const entry = this.#find(name, shape);
+    if (!isInBlocks(entry)) return b.cast(b.gather(this.#plain(b, entry), indices), "float32");
+    const { format, data, scales } = entry;
+    const width = (shape[1] * format.bits) / 8;
+    const table = this.#constant(b, `${name}:rows`, data, [shape[0], width]);
+    const factors = this.#constant(b, `${name}:scales`, scales, scales.shape);
+    return b.gatherBlockQuantized(table, indices, factors, { ...format, innerSize: shape[1] });
   }
 }

@@ -7,10 +7,9 @@
  */
 
 import { InvalidModelError } from "../errors.ts";
-import type { TensorEntry } from "../files/safetensors.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import type { Graph } from "../graph/graph.ts";
-import { WeightReader } from "../graph/weights.ts";
+import { type WeightEntry, WeightReader } from "../graph/weights.ts";
 import { tokensSymbol } from "../memory/local-attention.ts";
 import type { MemoryPolicy } from "../memory/policy.ts";
 import type { DecoderConfig } from "./decoder-config.ts";
@@ -59,7 +58,7 @@ function refuseLeftovers(where: string, weights: WeightReader, config: DecoderCo
 export function buildDecoderGraph(
   where: string,
   config: DecoderConfig,
-  tensors: ReadonlyMap<string, TensorEntry>,
+  tensors: ReadonlyMap<string, WeightEntry>,
   policy: MemoryPolicy,
 ): Graph {
   const builder = new GraphBuilder("inference");

@@ -2,8 +2,8 @@
  * What a model family is: how its configuration is read and its graph written.
  */
 
-import type { TensorEntry } from "../files/safetensors.ts";
 import type { Graph } from "../graph/graph.ts";
+import type { WeightEntry } from "../graph/weights.ts";
 import type { MemoryPolicy } from "../memory/policy.ts";
 import type { DecoderConfig } from "./decoder-config.ts";
 
@@ -16,7 +16,7 @@ export interface ModelFamily {
   buildInferenceGraph(
     where: string,
     config: DecoderConfig,
-    tensors: ReadonlyMap<string, TensorEntry>,
+    tensors: ReadonlyMap<string, WeightEntry>,
     policy: MemoryPolicy,
   ): Graph;
 }

@@ -25,9 +25,8 @@ function writeLinear(
   inSize: number,
   hasBias: boolean,
 ): Value {
-  const weight = weights.take(builder, `${prefix}.weight`, [outSize, inSize]);
   const bias = hasBias ? weights.take(builder, `${prefix}.bias`, [outSize]) : undefined;
-  return builder.linear(x, weight, bias);
+  return weights.linear(builder, x, `${prefix}.weight`, [outSize, inSize], bias);
 }
 
 /** Writes RMS normalisation over the last axis, of width `size`. */
@@ -46,8 +45,7 @@ export function writeEmbedding(
   tokenIds: Value,
   name: string,
 ): Value {
-  const table = weights.takeStored(builder, name, [config.vocabularySize, config.geometry.hiddenSize]);
-  return builder.cast(builder.gather(table, tokenIds), "float32");
+  return weights.gatherRows(builder, tokenIds, name, [config.vocabularySize, config.geometry.hiddenSize]);
 }
 
 /**
@@ -99,5 +97,5 @@ export function writeLogits(context: LayerContext, x: Value, rows: Value, embedd
   const V = config.vocabularySize;
   const chosen = writeRmsNorm(context, builder.gather(x, rows), "model.norm.weight", E);
   const name = config.tiedEmbeddings ? embeddingName : "lm_head.weight";
-  return builder.linear(chosen, weights.take(builder, name, [V, E]));
+  return weights.linear(builder, chosen, name, [V, E]);
 }

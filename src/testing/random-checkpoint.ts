@@ -8,7 +8,9 @@
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import type { RandomGenerator } from "pure-rand/types/RandomGenerator";
+import { planSafetensors } from "../files/safetensors-writer.ts";
 import { encodeBfloat16 } from "../tensor/half-float.ts";
+import { elementCount } from "../tensor/shape.ts";
 import { planDecoderTensors } from "./decoder-tensors.ts";
 
 /** Is the `config.json` of a Llama checkpoint, as far as its tensors depend on it. */
@@ -94,26 +96,7 @@ function planFile(config: RandomCheckpointConfig) {
     hasQueryKeyValueBias: false,
     hasQueryKeyNorm: false,
   };
-  let end = 0;
-  return planDecoderTensors(sizes, extras).map((plan) => {
-    const begin = end;
-    const elementCount = plan.shape.reduce((product, extent) => product * extent, 1);
-    end = begin + 2 * elementCount;
-    return { ...plan, elementCount, offsets: [begin, end] };
-  });
-}
-
-function writeHeader(plans: ReturnType<typeof planFile>): Uint8Array {
-  const members = plans.map(({ name, shape, offsets }) => [
-    name,
-    { dtype: "BF16", shape, data_offsets: offsets },
-  ]);
-  const json = JSON.stringify({ __metadata__: { format: "pt" }, ...Object.fromEntries(members) });
-  const padded = new TextEncoder().encode(json.padEnd(Math.ceil(json.length / 8) * 8));
-  const header = new Uint8Array(8 + padded.length);
-  new DataView(header.buffer).setBigUint64(0, BigInt(padded.length), true);
-  header.set(padded, 8);
-  return header;
+  return planDecoderTensors(sizes, extras);
 }
 
 /**
@@ -127,11 +110,14 @@ export async function* streamRandomCheckpoint(
   const generator = xoroshiro128plus(seed);
   const table = drawNormalTable(generator, config.initializer_range);
   const plans = planFile(config);
+  const types = plans.map(({ name, shape }) => ({ name, shape, dtype: "bfloat16" as const }));
+  const { head } = planSafetensors(types, { format: "pt" });
   const chunk = new Uint16Array(chunkBytes / 2);
-  yield writeHeader(plans);
-  for (const { role, elementCount } of plans) {
-    for (let start = 0; start < elementCount; start += chunk.length) {
-      const part = chunk.subarray(0, Math.min(chunk.length, elementCount - start));
+  yield head;
+  for (const { role, shape } of plans) {
+    const length = elementCount(shape);
+    for (let start = 0; start < length; start += chunk.length) {
+      const part = chunk.subarray(0, Math.min(chunk.length, length - start));
       if (role === "norm") part.fill(bfloat16One);
       else fillFromTable(part, table, generator);
       yield new Uint8Array(part.buffer, 0, part.byteLength);

@@ -20,6 +20,7 @@ import { elementwiseKernels } from "./elementwise.ts";
 import type { Kernel, KernelContext } from "./kernel.ts";
 import { linearKernels } from "./linear.ts";
 import { movementKernels } from "./movement.ts";
+import { quantizedKernels } from "./quantized.ts";
 import { reductionKernels } from "./reduction.ts";
 import {
   fromHostTensor,
@@ -47,6 +48,7 @@ const kernels: { readonly [Op in OpName]: Kernel<OpAttributes[Op]> } = {
   ...movementKernels,
   ...reductionKernels,
   ...attentionKernels,
+  ...quantizedKernels,
   ...controlKernels,
 };
 

@@ -9,6 +9,7 @@ import { elementwiseExamples } from "./elementwise.ts";
 import type { Examples } from "./example.ts";
 import { linearExamples } from "./linear.ts";
 import { movementExamples } from "./movement.ts";
+import { quantizedExamples } from "./quantized.ts";
 import { reductionExamples } from "./reduction.ts";
 
 /** Lists the examples of every operator. */
@@ -18,5 +19,6 @@ export const opExamples: Examples<OpAttributes> = {
   ...movementExamples,
   ...reductionExamples,
   ...attentionExamples,
+  ...quantizedExamples,
   ...controlExamples,
 };
