@@ -93,5 +93,6 @@ export function drawLinePlot(plot: LinePlot): string {
   const head = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.width} ${size.height}"`;
   const style = 'font-family="sans-serif" font-size="12" fill="#222"';
   const page = `<rect width="${size.width}" height="${size.height}" fill="white"/>`;
-  return `${head} ${style}>${page}\n${[...drawAxes(plot, xs, ys), ...lines].join("\n")}\n</svg>\n`;
+  const title = `<title>${escapeXml(plot.title)}</title>`;
+  return `${head} ${style}>${title}${page}\n${[...drawAxes(plot, xs, ys), ...lines].join("\n")}\n</svg>\n`;
 }
