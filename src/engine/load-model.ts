@@ -29,8 +29,9 @@ import {
 import { openQuantizedWeights, quantizedFormats, streamQuantizedWeights } from "./quantized-weights.ts";
 import type { SessionIdentity } from "./session-file.ts";
 
-/** Tells how far a download is. */
+/** Tells how far a download is, or the quantising of weights. */
 export interface LoadProgress {
+  /** The file, or what is being made, such as `MODEL as q8`. */
   readonly file: string;
   readonly receivedBytes: number;
   readonly totalBytes: number | undefined;
