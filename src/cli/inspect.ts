@@ -92,7 +92,7 @@ async function examine(parts: ModelParts, dtype: WeightDType): Promise<Findings>
 }
 
 function describeConfig({ geometry, ...config }: DecoderConfig): Record<string, unknown> {
-  const { inverseFrequencies: _, ...sizes } = geometry;
+  const { kinds: _, layerKinds: __, ...sizes } = geometry;
   return { ...config, ...sizes };
 }
 

@@ -153,14 +153,10 @@ interface HeldWeights {
 
 async function identify(parts: ModelParts, signal: AbortSignal | undefined): Promise<SessionIdentity> {
   const { config, weights, adapter, context, policy } = parts;
-  const about = {
-    ...config,
-    geometry: { ...config.geometry, inverseFrequencies: [...config.geometry.inverseFrequencies] },
-  };
   // An ordinary cache does not depend on the sizes of regions.
   const sizes = `S${context.sinkTokens} B${context.slotTokens} W${context.windowTokens} T${context.segmentTokens}`;
   return {
-    model: await digestTensors(weights.tensors, about, signal),
+    model: await digestTensors(weights.tensors, config, signal),
     adapter:
       adapter === undefined || policy.name !== "paper"
         ? ""

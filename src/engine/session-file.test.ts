@@ -1,20 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { tinyGeometry } from "../../test/support/tiny-geometry.ts";
 import { InvalidRequestError, UnsupportedError } from "../errors.ts";
-import type { AttentionGeometry, ContextSettings } from "../memory/geometry.ts";
+import type { ContextSettings } from "../memory/geometry.ts";
 import type { MemoryPolicy } from "../memory/policy.ts";
 import { createStreamingPolicy } from "../memory/segmented-policies.ts";
 import { decodeSession, encodeSession, type SessionIdentity, type SessionSnapshot } from "./session-file.ts";
 
-const geometry: AttentionGeometry = {
-  layerCount: 2,
-  queryHeadCount: 4,
-  keyValueHeadCount: 2,
-  headSize: 4,
-  hiddenSize: 16,
-  maxPositions: 64,
-  inverseFrequencies: Float64Array.of(1, 0.1),
-};
+const geometry = tinyGeometry({ hiddenSize: 16, maxPositions: 64 });
 const context: ContextSettings = { sinkTokens: 2, slotTokens: 0, windowTokens: 5, segmentTokens: 3 };
 const policy = createStreamingPolicy(geometry, context);
 const identity: SessionIdentity = {

@@ -107,7 +107,11 @@ const forms: { readonly [Op in OpName]: FormOf<Op> } = {
   RMSNormalization: ({ attributes }) => ({
     attributes: [intAttribute("axis", -1), floatAttribute("epsilon", attributes.epsilon)],
   }),
-  RotaryEmbedding: plain,
+  RotaryEmbedding: ({ inputs: [x, cos] }) => {
+    const rotated = 2 * Number(cos?.shape[2] ?? 0);
+    // The attribute is for parts of heads only: runtimes want other shapes when it is there.
+    return rotated === x?.shape[3] ? {} : { attributes: [intAttribute("rotary_embedding_dim", rotated)] };
+  },
   MatMulNBits: ({ inputs, attributes: { bits, blockSize, innerSize, accuracyLevel } }) => ({
     domain: contribDomain,
     attributes: [

@@ -2,9 +2,22 @@
  * What the memory needs to know of a model, and the sizes of its regions.
  */
 
-import { InvalidRequestError } from "../errors.ts";
+import { InternalError, InvalidRequestError } from "../errors.ts";
 
-/** Describes the attention of a decoder, the same in every layer. */
+/** Says how the layers of one kind attend. Most models have one kind. */
+export interface AttentionKind {
+  /**
+   * One angle per position and pair, in radians: `position * inverseFrequencies[i]` turns elements i and i + n of
+   * n frequencies. With fewer than D/2 the end of a head stays as it is, with none the whole.
+   */
+  readonly inverseFrequencies: Float64Array;
+  /** Factor on what is rotated, of queries and keys alike; 1 but for some ways of stretching. */
+  readonly rotaryScale: number;
+  /** Positions that a token attends to, itself the last of them; Infinity: all before it. */
+  readonly windowTokens: number;
+}
+
+/** Describes the attention of a decoder. */
 export interface AttentionGeometry {
   /** L. */
   readonly layerCount: number;
@@ -18,8 +31,28 @@ export interface AttentionGeometry {
   readonly hiddenSize: number;
   /** Positions that the model was trained on. */
   readonly maxPositions: number;
-  /** One angle per position and pair, in radians: `position * inverseFrequencies[i]`, `[D/2]`. */
-  readonly inverseFrequencies: Float64Array;
+  /** Factor on products of queries and keys: 1/sqrt(D) but in few models. */
+  readonly scoreScale: number;
+  /** The kinds of layers, at least one. */
+  readonly kinds: readonly AttentionKind[];
+  /** The index of each layer's kind, `[L]`. */
+  readonly layerKinds: readonly number[];
+}
+
+/** Returns how a layer attends. */
+export function kindOfLayer({ kinds, layerKinds }: AttentionGeometry, layer: number): AttentionKind {
+  const kind = kinds[layerKinds[layer] ?? -1];
+  if (kind !== undefined) return kind;
+  throw new InternalError({ where: `layer ${layer}`, what: "the layer has no kind" });
+}
+
+/**
+ * Lists the layers that a memory serves: those that attend to all before. A layer with a window was never trained
+ * to see what is older, so nothing of it is kept (docs/adr/0008).
+ */
+export function memoryLayers(geometry: AttentionGeometry): readonly number[] {
+  const layers = geometry.layerKinds.map((_, layer) => layer);
+  return layers.filter((layer) => kindOfLayer(geometry, layer).windowTokens === Number.POSITIVE_INFINITY);
 }
 
 /** Sizes the regions of the local cache, in tokens (DESIGN: S, B, W, T). */

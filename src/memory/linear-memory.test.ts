@@ -4,6 +4,7 @@ import { GraphBuilder } from "../graph/builder.ts";
 import { verifyGraph } from "../graph/verify.ts";
 import { createReferenceRuntime } from "../runtime/reference/interpreter.ts";
 import { hostTensor } from "../tensor/host-tensor.ts";
+import { kindOfLayer } from "./geometry.ts";
 import {
   buildLinearMemoryCommit,
   declareLinearMemory,
@@ -39,7 +40,7 @@ function writeTokens(cache: LocalCache, from: number, count: number): void {
     const keys = tabulate(keyAt);
     for (let row = 0; row < K * count; row++) {
       const key = keys.subarray(row * D, (row + 1) * D);
-      rotateRows(key, key, geometry.inverseFrequencies, from + (row % count));
+      rotateRows(key, key, kindOfLayer(geometry, l).inverseFrequencies, from + (row % count), D);
     }
     cache.write(l, keys, tabulate(valueAt), count);
   }

@@ -1,7 +1,7 @@
 /**
  * Local attention: causal softmax attention of new tokens over the local cache and themselves.
  *
- *   A_local = softmax(q_rot k_rot^T / sqrt(D) + mask) v            (EdgeInfinite, arXiv 2503.22196, section 3.1)
+ *   A_local = softmax(scale q_rot k_rot^T + mask) v                (EdgeInfinite, arXiv 2503.22196, section 3.1)
  *
  * Keys are rotated at their absolute places in the stream, less what commits have moved (see
  * segmented-state.ts), which is the same as in-cache positions, since rotary embedding is relative.
@@ -9,12 +9,13 @@
  * a single one multiplies them apart (a copy of the cache would cost more than the product).
  */
 
+import { InternalError } from "../errors.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
 import { addDims, multiplyDims } from "../graph/dim.ts";
 import type { Value } from "../graph/graph.ts";
 import type { NamedTensors } from "../runtime/runtime.ts";
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
-import type { AttentionGeometry } from "./geometry.ts";
+import { type AttentionGeometry, type AttentionKind, kindOfLayer } from "./geometry.ts";
 import type { LocalCache } from "./local-cache.ts";
 import type { AttentionInputs } from "./policy.ts";
 import { rotaryTables } from "./rotary.ts";
@@ -34,15 +35,46 @@ export const pastValuesName = (layer: number): string => `past_values.${layer}`;
 const newKeysName = (layer: number): string => `new_keys.${layer}`;
 /** Names the output of a layer's new values, `[K, T, D]`. */
 export const newValuesName = (layer: number): string => `new_values.${layer}`;
+/** Names an input that differs between kinds of layers; those of the first kind have the plain name. */
+const kindName = (name: string, kind: number): string => (kind === 0 ? name : `${name}.${kind}`);
+
+/** What a kind of layers is fed besides its cache: kinds that are alike in it share it. */
+interface KindInputs {
+  /** The kind whose tables it uses; undefined when nothing is rotated. */
+  readonly rotary: number | undefined;
+  /** The kind whose masks it uses. */
+  readonly mask: number;
+}
+
+function inputsOfKind({ kinds }: AttentionGeometry, kind: AttentionKind): KindInputs {
+  const { inverseFrequencies, rotaryScale, windowTokens } = kind;
+  const rotary = kinds.findIndex(
+    (other) => other.inverseFrequencies === inverseFrequencies && other.rotaryScale === rotaryScale,
+  );
+  return {
+    rotary: inverseFrequencies.length === 0 ? undefined : rotary,
+    mask: kinds.findIndex((other) => other.windowTokens === windowTokens),
+  };
+}
+
+interface RotaryInputs {
+  readonly cos: Value;
+  readonly sin: Value;
+}
+
+interface MaskInputs {
+  /** `[P]`. */
+  readonly past: Value;
+  /** `[T, P + T]`. */
+  readonly causal: Value;
+}
 
 /** Writes local attention into an inference graph. */
 export class LocalAttentionWriter {
   readonly #builder: GraphBuilder;
   readonly #geometry: AttentionGeometry;
-  readonly #cos: Value;
-  readonly #sin: Value;
-  readonly #pastMask: Value;
-  readonly #mask: Value;
+  readonly #rotary = new Map<number, RotaryInputs>();
+  readonly #masks = new Map<number, MaskInputs>();
   readonly #splitSizes: Value;
   readonly #isSingle: Value;
   readonly #outputs: Value[] = [];
@@ -50,28 +82,51 @@ export class LocalAttentionWriter {
   constructor(builder: GraphBuilder, geometry: AttentionGeometry) {
     this.#builder = builder;
     this.#geometry = geometry;
-    const table = [1, tokensSymbol, geometry.headSize / 2];
-    this.#cos = builder.input("rotary_cos", "float32", table);
-    this.#sin = builder.input("rotary_sin", "float32", table);
-    this.#pastMask = builder.input(pastMaskName, "float32", [placesSymbol]);
-    this.#mask = builder.input("mask", "float32", [tokensSymbol, addDims(placesSymbol, tokensSymbol)]);
+    geometry.kinds.forEach((kind, index) => {
+      const { rotary, mask } = inputsOfKind(geometry, kind);
+      if (rotary === index) this.#rotary.set(index, this.#declareRotary(index, kind));
+      if (mask === index) this.#masks.set(index, this.#declareMasks(index));
+    });
     this.#splitSizes = builder.input("split_sizes", "int64", [2]);
     this.#isSingle = builder.input("is_single_token", "bool", []);
+  }
+
+  #declareRotary(index: number, { inverseFrequencies }: AttentionKind): RotaryInputs {
+    const table = [1, tokensSymbol, inverseFrequencies.length];
+    return {
+      cos: this.#builder.input(kindName("rotary_cos", index), "float32", table),
+      sin: this.#builder.input(kindName("rotary_sin", index), "float32", table),
+    };
+  }
+
+  #declareMasks(index: number): MaskInputs {
+    const places = addDims(placesSymbol, tokensSymbol);
+    return {
+      past: this.#builder.input(kindName(pastMaskName, index), "float32", [placesSymbol]),
+      causal: this.#builder.input(kindName("mask", index), "float32", [tokensSymbol, places]),
+    };
   }
 
   /** Writes a layer; gives the heads' outputs, `[H, T, D]`. */
   attend(layer: number, { query, key, value }: AttentionInputs): Value {
     const b = this.#builder;
-    const { queryHeadCount: H, keyValueHeadCount: K, headSize: D } = this.#geometry;
+    const { queryHeadCount: H, keyValueHeadCount: K, headSize: D, scoreScale } = this.#geometry;
     const T = tokensSymbol;
+    const { rotary, mask } = inputsOfKind(this.#geometry, kindOfLayer(this.#geometry, layer));
+    const masks = this.#masks.get(mask);
+    const tables = rotary === undefined ? undefined : this.#rotary.get(rotary);
+    if (masks === undefined)
+      throw new InternalError({ where: `layer ${layer}`, what: "no mask was declared" });
     const pastKeys = b.input(pastKeysName(layer), "float32", [K, placesSymbol, D]);
     const pastValues = b.input(pastValuesName(layer), "float32", [K, placesSymbol, D]);
-    const rotate = (x: Value, heads: number): Value =>
-      b.rotaryEmbedding(b.reshape(x, [1, heads, T, D]), this.#cos, this.#sin);
-    const scaledQuery = rotate(b.mul(query, b.scalar(1 / Math.sqrt(D))), H);
+    const rotate = (x: Value, heads: number): Value => {
+      const batch = b.reshape(x, [1, heads, T, D]);
+      return tables === undefined ? batch : b.rotaryEmbedding(batch, tables.cos, tables.sin);
+    };
+    const scaledQuery = rotate(b.mul(query, b.scalar(scoreScale)), H);
     const newKeys = b.reshape(rotate(key, K), [K, T, D]);
     this.#outputs.push(b.named(newKeysName(layer), newKeys), b.named(newValuesName(layer), value));
-    const parts = { query: scaledQuery, pastKeys, pastValues, newKeys, newValues: value };
+    const parts = { query: scaledQuery, pastKeys, pastValues, newKeys, newValues: value, masks };
     const [output] = b.if(
       this.#isSingle,
       (branch) => [this.#attendSingle(branch, parts)],
@@ -80,25 +135,27 @@ export class LocalAttentionWriter {
     return output ?? value;
   }
 
-  #attendSingle(b: GraphBuilder, { query, pastKeys, pastValues, newKeys, newValues }: AttentionParts): Value {
+  #attendSingle(b: GraphBuilder, parts: AttentionParts): Value {
+    const { query, pastKeys, pastValues, newKeys, newValues, masks } = parts;
     const { queryHeadCount: H, keyValueHeadCount: K, headSize: D } = this.#geometry;
     const T = tokensSymbol;
     const grouped = b.reshape(query, [K, multiplyDims(H / K, T), D]);
-    const pastScores = b.add(b.matMul(grouped, b.transpose(pastKeys, [0, 2, 1])), this.#pastMask);
+    const pastScores = b.add(b.matMul(grouped, b.transpose(pastKeys, [0, 2, 1])), masks.past);
     const newScores = b.matMul(grouped, b.transpose(newKeys, [0, 2, 1]));
     const weights = b.softmax(b.concat([pastScores, newScores], 2), 2);
     const [past = weights, recent = weights] = b.split(weights, 2, [placesSymbol, T], this.#splitSizes);
     return b.reshape(b.add(b.matMul(past, pastValues), b.matMul(recent, newValues)), [H, T, D]);
   }
 
-  #attendMany(b: GraphBuilder, { query, pastKeys, pastValues, newKeys, newValues }: AttentionParts): Value {
+  #attendMany(b: GraphBuilder, parts: AttentionParts): Value {
+    const { query, pastKeys, pastValues, newKeys, newValues, masks } = parts;
     const { queryHeadCount: H, keyValueHeadCount: K, headSize: D } = this.#geometry;
     const T = tokensSymbol;
     const places = addDims(placesSymbol, T);
     const grouped = b.reshape(query, [K, H / K, T, D]);
     const keys = b.reshape(b.concat([pastKeys, newKeys], 1), [K, 1, places, D]);
     const values = b.reshape(b.concat([pastValues, newValues], 1), [K, 1, places, D]);
-    const scores = b.add(b.matMul(grouped, b.transpose(keys, [0, 1, 3, 2])), this.#mask);
+    const scores = b.add(b.matMul(grouped, b.transpose(keys, [0, 1, 3, 2])), masks.causal);
     return b.reshape(b.matMul(b.softmax(scores, 3), values), [H, T, D]);
   }
 
@@ -114,6 +171,7 @@ interface AttentionParts {
   readonly pastValues: Value;
   readonly newKeys: Value;
   readonly newValues: Value;
+  readonly masks: MaskInputs;
 }
 
 /** Is what masks a run: which places are empty, and which tokens come later. */
@@ -125,16 +183,23 @@ interface Masks {
   readonly causal: HostTensor<"float32">;
 }
 
-/** The masks of each cache's last run: whole segments follow one another with the same ones. */
-const lastMasks = new WeakMap<LocalCache, Masks>();
+/** The masks of each cache's last run, by window: whole segments follow one another with the same ones. */
+const lastMasks = new WeakMap<LocalCache, Map<number, Masks>>();
 
-function createMasks({ places, usedTokens }: LocalCache, tokenCount: number): Masks {
+/** The place of a token in the cache is its position, so that a window hides the places before it. */
+function createMasks({ places, usedTokens }: LocalCache, tokenCount: number, windowTokens: number): Masks {
+  const hiddenBefore = (position: number): number => Math.max(0, position + 1 - windowTokens);
   const past = new Float32Array(places).fill(masked, usedTokens);
+  past.fill(masked, 0, Math.min(usedTokens, hiddenBefore(usedTokens)));
   const width = places + tokenCount;
   const causal = new Float32Array(tokenCount * width);
   for (let row = 0; row < tokenCount; row++) {
-    causal.fill(masked, row * width + usedTokens, row * width + places);
-    causal.fill(masked, row * width + places + row + 1, (row + 1) * width);
+    const start = row * width;
+    const hidden = hiddenBefore(usedTokens + row);
+    causal.fill(masked, start, start + Math.min(usedTokens, hidden));
+    causal.fill(masked, start + usedTokens, start + places);
+    causal.fill(masked, start + places, start + places + Math.max(0, hidden - usedTokens));
+    causal.fill(masked, start + places + row + 1, start + width);
   }
   return {
     usedTokens,
@@ -143,15 +208,16 @@ function createMasks({ places, usedTokens }: LocalCache, tokenCount: number): Ma
   };
 }
 
-function masksFor(cache: LocalCache, tokenCount: number): Masks {
-  const last = lastMasks.get(cache);
+function masksFor(cache: LocalCache, tokenCount: number, windowTokens: number): Masks {
+  const known = lastMasks.get(cache) ?? new Map<number, Masks>();
+  const last = known.get(windowTokens);
   const isSame =
     last?.usedTokens === cache.usedTokens &&
     last.past.shape[0] === cache.places &&
     last.causal.shape[0] === tokenCount;
   if (isSame) return last;
-  const masks = createMasks(cache, tokenCount);
-  lastMasks.set(cache, masks);
+  const masks = createMasks(cache, tokenCount, windowTokens);
+  lastMasks.set(cache, known.set(windowTokens, masks));
   return masks;
 }
 
@@ -165,16 +231,23 @@ export function localAttentionFeeds(
   firstPosition: number,
   tokenCount: number,
 ): Record<string, HostTensor> {
-  const { cos, sin } = rotaryTables(geometry.inverseFrequencies, firstPosition, tokenCount);
-  const masks = masksFor(cache, tokenCount);
   const feeds: Record<string, HostTensor> = {
-    rotary_cos: cos,
-    rotary_sin: sin,
-    [pastMaskName]: masks.past,
-    mask: masks.causal,
     split_sizes: hostTensor("int64", [2], BigInt64Array.of(BigInt(cache.places), BigInt(tokenCount))),
     is_single_token: hostTensor("bool", [], Uint8Array.of(tokenCount === 1 ? 1 : 0)),
   };
+  geometry.kinds.forEach((kind, index) => {
+    const { rotary, mask } = inputsOfKind(geometry, kind);
+    if (rotary === index) {
+      const { cos, sin } = rotaryTables(kind, firstPosition, tokenCount);
+      feeds[kindName("rotary_cos", index)] = cos;
+      feeds[kindName("rotary_sin", index)] = sin;
+    }
+    if (mask === index) {
+      const masks = masksFor(cache, tokenCount, kind.windowTokens);
+      feeds[kindName(pastMaskName, index)] = masks.past;
+      feeds[kindName("mask", index)] = masks.causal;
+    }
+  });
   for (let layer = 0; layer < geometry.layerCount; layer++) {
     feeds[pastKeysName(layer)] = cache.keys(layer);
     feeds[pastValuesName(layer)] = cache.values(layer);

@@ -10,7 +10,7 @@ import type { NamedTensors, RuntimeSession } from "../runtime/runtime.ts";
 import { hostTensor } from "../tensor/host-tensor.ts";
 import { createTinyAdapterFolder } from "../testing/tiny-model.ts";
 import { openAdapter } from "./adapter.ts";
-import type { ContextSettings } from "./geometry.ts";
+import { type ContextSettings, kindOfLayer } from "./geometry.ts";
 import { createPolicy, policyNames } from "./policies.ts";
 import type { MemoryPolicy, MemoryState, PolicyName } from "./policy.ts";
 import { rotateRows } from "./rotary.ts";
@@ -201,7 +201,7 @@ describe("segmented states", () => {
     expect(state.commitCount).toBe(40);
     const original = Float32Array.of(0, 0, 0, 0, 1, 1, 1, 1);
     const expected = new Float32Array(8);
-    rotateRows(original, expected, geometry.inverseFrequencies, 40 * 3);
+    rotateRows(original, expected, kindOfLayer(geometry, 0).inverseFrequencies, 40 * 3, D);
     const keys = state.exportArrays().find(({ name }) => name === "keys")?.data ?? [];
     expect([...keys.slice(0, 8)]).toEqual([...expected]);
     expect([...keys.slice(8, 12)]).toEqual([122, 122, 122, 122]);

@@ -2,10 +2,10 @@
  * The table of memory policies: how each is made from what a model and its user give.
  */
 
-import { InvalidRequestError } from "../errors.ts";
+import { InvalidRequestError, UnsupportedError } from "../errors.ts";
 import type { Adapter } from "./adapter.ts";
 import { createFullPolicy } from "./full-policy.ts";
-import type { AttentionGeometry, ContextSettings } from "./geometry.ts";
+import { type AttentionGeometry, type ContextSettings, memoryLayers } from "./geometry.ts";
 import type { MemoryPolicy, PolicyName } from "./policy.ts";
 import { createPaperPolicy, createStreamingPolicy } from "./segmented-policies.ts";
 
@@ -18,7 +18,16 @@ export interface PolicyRequest {
 
 const makers: { readonly [Name in PolicyName]: (request: PolicyRequest) => MemoryPolicy } = {
   paper({ geometry, context, adapter }) {
-    if (adapter !== undefined) return createPaperPolicy(geometry, context, adapter);
+    if (adapter !== undefined) {
+      if (memoryLayers(geometry).length > 0) return createPaperPolicy(geometry, context, adapter);
+      throw new UnsupportedError({
+        where: "policy",
+        what: "paper has nothing to remember for a model whose layers all attend within a window",
+        got: "no layer that attends to all before",
+        expected: "at least one",
+        remedy: 'Choose policy "streaming".',
+      });
+    }
     throw new InvalidRequestError({
       where: "policy",
       what: "paper needs a trained memory gate",

@@ -21,7 +21,7 @@ export interface AttentionInputs {
   readonly key: Value;
   /** `[K, T, D]` float32. */
   readonly value: Value;
-  /** The layer's normed input, `[T, E]` float32. */
+  /** What the projections were computed from, `[T, E]` float32. */
   readonly hidden: Value;
 }
 
@@ -59,7 +59,7 @@ export interface MemoryState {
   readonly tokenCounts: TokenCounts;
   /** Whether attention reads the memory: `gated`, or only what is exact: `base`. */
   readonly path: "base" | "gated";
-  /** Mean opening of the read gate over the tokens that passed it, per layer; empty when none has. */
+  /** Mean opening of the read gate over the tokens that passed it, per layer with a memory; empty when none has. */
   readonly meanGateOpening: readonly number[];
   /** Tokens that can be read before a commit is due (0: now); never more than one run may read. */
   readonly roomTokens: number;

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { rotaryTables, rotateRows } from "./rotary.ts";
 
 const frequencies = Float64Array.of(1, 0.25, 0.01);
+const kind = { inverseFrequencies: frequencies, rotaryScale: 1 };
 const size = 2 * frequencies.length;
 
 const rowArbitrary = fc
@@ -11,7 +12,7 @@ const rowArbitrary = fc
 
 function rotated(row: Float32Array, position: number): Float32Array {
   const result = new Float32Array(row.length);
-  rotateRows(row, result, frequencies, position);
+  rotateRows(row, result, frequencies, position, size);
   return result;
 }
 
@@ -25,7 +26,7 @@ function largestDifference(a: Float32Array, b: Float32Array): number {
 
 describe("rotaryTables", () => {
   it("holds cosines and sines of position times frequency, a row a position", () => {
-    const { cos, sin } = rotaryTables(frequencies, 7, 2);
+    const { cos, sin } = rotaryTables(kind, 7, 2);
     expect(cos.shape).toEqual([1, 2, 3]);
     expect(sin.shape).toEqual([1, 2, 3]);
     const angles = [7, 7 * 0.25, 7 * 0.01, 8, 8 * 0.25, 8 * 0.01];
@@ -34,14 +35,28 @@ describe("rotaryTables", () => {
   });
 
   it("undoes the rotation in direction -1", () => {
-    const there = rotaryTables(frequencies, 5, 3);
-    const back = rotaryTables(frequencies, 5, 3, -1);
+    const there = rotaryTables(kind, 5, 3);
+    const back = rotaryTables(kind, 5, 3, -1);
     expect(back.cos.data).toEqual(there.cos.data);
     expect(back.sin.data).toEqual(there.sin.data.map((value) => -value));
   });
 
+  it("scales what it rotates, and undoes that in direction -1", () => {
+    const scaled = { ...kind, rotaryScale: 1.5 };
+    const [plain, there, back] = [
+      rotaryTables(kind, 5, 2),
+      rotaryTables(scaled, 5, 2),
+      rotaryTables(scaled, 5, 2, -1),
+    ];
+    for (const [index, cos] of plain.cos.data.entries()) {
+      expect(there.cos.data[index]).toBeCloseTo(1.5 * cos, 6);
+      expect(back.cos.data[index]).toBeCloseTo(cos / 1.5, 6);
+      expect(back.sin.data[index]).toBeCloseTo(-(plain.sin.data[index] ?? 0) / 1.5, 6);
+    }
+  });
+
   it("is empty for no positions", () => {
-    expect(rotaryTables(frequencies, 5, 0).cos).toMatchObject({ shape: [1, 0, 3], data: new Float32Array() });
+    expect(rotaryTables(kind, 5, 0).cos).toMatchObject({ shape: [1, 0, 3], data: new Float32Array() });
   });
 });
 
@@ -49,7 +64,7 @@ describe("rotateRows", () => {
   it("rotates pairs (i, i + D/2) by the angles of the tables", () => {
     fc.assert(
       fc.property(rowArbitrary, fc.nat(10_000), (row, position) => {
-        const { cos, sin } = rotaryTables(frequencies, position, 1);
+        const { cos, sin } = rotaryTables(kind, position, 1);
         const expected = row.map((value, index) => {
           const pair = index % frequencies.length;
           const other = index < frequencies.length ? -(row[pair + 3] ?? 0) : (row[pair] ?? 0);
@@ -65,10 +80,24 @@ describe("rotateRows", () => {
     const rows = Float32Array.from({ length: 4 * size }, (_, index) => Math.sin(index));
     const expected = [0, 1, 2, 3].flatMap((row) => [...rotated(rows.slice(row * size, (row + 1) * size), 9)]);
     const copy = new Float32Array(rows.length);
-    rotateRows(rows, copy, frequencies, 9);
+    rotateRows(rows, copy, frequencies, 9, size);
     expect([...copy]).toEqual(expected);
-    rotateRows(rows, rows, frequencies, 9);
+    rotateRows(rows, rows, frequencies, 9, size);
     expect([...rows]).toEqual(expected);
+  });
+
+  it("leaves the end of a head as it is when there are fewer frequencies than pairs", () => {
+    const rows = Float32Array.from({ length: 2 * (size + 3) }, (_, index) => Math.sin(index));
+    const turned = new Float32Array(rows.length);
+    rotateRows(rows, turned, frequencies, 9, size + 3);
+    for (const start of [0, size + 3]) {
+      expect([...turned.slice(start, start + size)]).toEqual([
+        ...rotated(rows.slice(start, start + size), 9),
+      ]);
+      expect(turned.slice(start + size, start + size + 3)).toEqual(
+        rows.slice(start + size, start + size + 3),
+      );
+    }
   });
 
   it("is undone by the same number of positions back", () => {

@@ -2,12 +2,16 @@
  * Rotary position embedding on the host: tables of cosines and sines, and rotation of stored keys.
  *
  * Angles are computed in float64, so that positions of hundreds of millions stay exact to float32. Pairs are
- * (i, i + D/2), as Hugging Face stores them. Rotary embedding: Su et al., arXiv 2104.09864.
+ * (i, i + n) of n frequencies, as Hugging Face stores them. Rotary embedding: Su et al., arXiv 2104.09864.
  */
 
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
+import type { AttentionKind } from "./geometry.ts";
 
-/** Is a pair of tables `[1, n, D/2]`, float32. */
+/** Is what of a kind of layers the tables depend on. */
+export type RotaryKind = Pick<AttentionKind, "inverseFrequencies" | "rotaryScale">;
+
+/** Is a pair of tables `[1, tokens, n]` for n frequencies, float32. */
 export interface RotaryTables {
   readonly cos: HostTensor<"float32">;
   readonly sin: HostTensor<"float32">;
@@ -15,22 +19,23 @@ export interface RotaryTables {
 
 /**
  * Computes the tables of `count` consecutive positions.
- * @param direction 1 rotates, -1 undoes a rotation.
+ * @param direction 1 rotates and scales, -1 undoes both.
  */
 export function rotaryTables(
-  inverseFrequencies: Float64Array,
+  { inverseFrequencies, rotaryScale }: RotaryKind,
   firstPosition: number,
   count: number,
   direction: 1 | -1 = 1,
 ): RotaryTables {
   const half = inverseFrequencies.length;
+  const scale = rotaryScale ** direction;
   const cos = new Float32Array(count * half);
   const sin = new Float32Array(count * half);
   for (let row = 0; row < count; row++) {
     for (let pair = 0; pair < half; pair++) {
       const angle = (firstPosition + row) * (inverseFrequencies[pair] ?? 0);
-      cos[row * half + pair] = Math.cos(angle);
-      sin[row * half + pair] = direction * Math.sin(angle);
+      cos[row * half + pair] = scale * Math.cos(angle);
+      sin[row * half + pair] = direction * scale * Math.sin(angle);
     }
   }
   const shape = [1, count, half];
@@ -38,7 +43,7 @@ export function rotaryTables(
 }
 
 /**
- * Rotates rows `[n, D]` by one and the same number of positions.
+ * Rotates rows `[n, D]` by one and the same number of positions, without scaling.
  * @param from rows to rotate; may be `to` itself.
  */
 export function rotateRows(
@@ -46,13 +51,15 @@ export function rotateRows(
   to: Float32Array,
   inverseFrequencies: Float64Array,
   positions: number,
+  headSize: number,
 ): void {
   const half = inverseFrequencies.length;
+  to.set(from);
   for (let pair = 0; pair < half; pair++) {
     const angle = positions * (inverseFrequencies[pair] ?? 0);
     const cos = Math.cos(angle);
     const sin = Math.sin(angle);
-    for (let row = 0; row < from.length; row += 2 * half) {
+    for (let row = 0; row < from.length; row += headSize) {
       const a = from[row + pair] ?? 0;
       const b = from[row + pair + half] ?? 0;
       to[row + pair] = a * cos - b * sin;

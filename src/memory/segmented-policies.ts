@@ -8,7 +8,12 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/graph.ts";
 import { WeightReader } from "../graph/weights.ts";
 import type { Adapter } from "./adapter.ts";
-import { type AttentionGeometry, type ContextSettings, localCapacityTokens } from "./geometry.ts";
+import {
+  type AttentionGeometry,
+  type ContextSettings,
+  localCapacityTokens,
+  memoryLayers,
+} from "./geometry.ts";
 import {
   buildLinearMemoryCommit,
   declareLinearMemory,
@@ -53,10 +58,12 @@ function beginGatedAttention(
   const local = beginLocalAttention(b, geometry);
   const active = b.input(memoryActiveName, "bool", []);
   const weights = new WeightReader(`adapter ${adapter.name}`, adapter.tensors);
+  const remembering = new Set(memoryLayers(geometry));
   const openings: Value[] = [];
   return {
     attend(layer, inputs) {
       const attention = local.attend(layer, inputs);
+      if (!remembering.has(layer)) return attention;
       const memory = declareLinearMemory(b, geometry, layer);
       const [output = attention, opening = attention] = b.if(
         active,
@@ -102,6 +109,7 @@ function createSegmentedPolicy(
 ): MemoryPolicy {
   const { layerCount: L, keyValueHeadCount: K, headSize: D } = geometry;
   const remembers = adapter !== undefined;
+  const N = memoryLayers(geometry).length;
   const usedAt = (length: number): number => length - commitCountAt(context, length) * context.segmentTokens;
   const arraySizes: MemoryPolicy["arraySizes"] = (lengthTokens) => {
     const local = L * K * usedAt(lengthTokens) * D;
@@ -110,12 +118,12 @@ function createSegmentedPolicy(
       { name: "keys", length: local, dtype: float32 },
       { name: "values", length: local, dtype: float32 },
       { name: "sink_keys", length: L * K * context.sinkTokens * D, dtype: float32 },
-      { name: "gate_sums", length: L, dtype: "float64" as const },
+      { name: "gate_sums", length: N, dtype: "float64" as const },
     ];
     if (!remembers) return sizes;
     const memory = [
-      { name: "memory_matrix", length: L * K * D * D, dtype: float32 },
-      { name: "memory_normalizer", length: L * K * D, dtype: float32 },
+      { name: "memory_matrix", length: N * K * D * D, dtype: float32 },
+      { name: "memory_normalizer", length: N * K * D, dtype: float32 },
     ];
     return [...sizes, ...memory];
   };
@@ -125,14 +133,14 @@ function createSegmentedPolicy(
       cache: createSegmentedCache(geometry, context),
       sinkKeys: new Float32Array(L * K * context.sinkTokens * D),
       memory: remembers ? new LinearMemory(geometry) : undefined,
-      gateSums: new Float64Array(L),
+      gateSums: new Float64Array(N),
     });
-  const memoryBytes = remembers ? L * K * D * (D + 1) * 4 : 0;
+  const memoryBytes = remembers ? N * K * D * (D + 1) * 4 : 0;
   const localBytes = L * K * D * 4 * (2 * localCapacityTokens(context) + context.sinkTokens);
   return {
     name: remembers ? "paper" : "streaming",
     maxLengthTokens: Number.POSITIVE_INFINITY,
-    stateBytesAt: () => localBytes + memoryBytes + L * 8,
+    stateBytesAt: () => localBytes + memoryBytes + N * 8,
     beginAttention: (b) =>
       remembers ? beginGatedAttention(b, geometry, adapter) : beginLocalAttention(b, geometry),
     buildCommitGraph: () => (remembers ? buildLinearMemoryCommit(geometry, context) : undefined),

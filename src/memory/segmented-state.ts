@@ -9,14 +9,20 @@
 import { InternalError } from "../errors.ts";
 import type { NamedTensors, RuntimeSession } from "../runtime/runtime.ts";
 import { hostTensor } from "../tensor/host-tensor.ts";
-import { type AttentionGeometry, type ContextSettings, localCapacityTokens } from "./geometry.ts";
+import {
+  type AttentionGeometry,
+  type ContextSettings,
+  kindOfLayer,
+  localCapacityTokens,
+  memoryLayers,
+} from "./geometry.ts";
 import { LinearMemory } from "./linear-memory.ts";
 import { absorbLocal, localAttentionFeeds } from "./local-attention.ts";
 import { LocalCache } from "./local-cache.ts";
 import type { MemoryState, StateArray, TokenCounts } from "./policy.ts";
 import { rotateRows } from "./rotary.ts";
 
-/** Names the output of the inference graph that carries the mean gate opening of each layer, `[L]`. */
+/** Names the output of the inference graph that carries the mean gate opening of each layer with a memory, `[N]`. */
 export const gateOpeningName = "gate_opening";
 /** Names the input of the inference graph that says whether the memory is read, bool `[]`. */
 export const memoryActiveName = "memory_active";
@@ -28,7 +34,7 @@ export interface SegmentedParts {
   /** Keys of the sinks as they were first rotated, `[L, K, S, D]`. */
   readonly sinkKeys: Float32Array;
   readonly memory: LinearMemory | undefined;
-  /** Sums over gated tokens of the mean gate opening, `[L]`. */
+  /** Sums over gated tokens of the mean gate opening, `[N]`: one a layer that has a memory. */
   readonly gateSums: Float64Array;
 }
 
@@ -133,9 +139,11 @@ export class SegmentedState implements MemoryState {
     }
     this.#cache.drop(sinkTokens, segmentTokens);
     this.#commits += 1;
+    const { keyValueHeadCount, headSize } = this.#geometry;
     this.#cache.forEachHead(sinkTokens, (keys, head) => {
       const original = this.#sinkKeys.subarray(head * sinkSize, (head + 1) * sinkSize);
-      rotateRows(original, keys, this.#geometry.inverseFrequencies, this.#leftTokens);
+      const kind = kindOfLayer(this.#geometry, Math.floor(head / keyValueHeadCount));
+      rotateRows(original, keys, kind.inverseFrequencies, this.#leftTokens, headSize);
     });
   }
 
@@ -192,6 +200,6 @@ export function restoreSegmentedState(
     memory: remembers
       ? new LinearMemory(geometry, array("memory_matrix"), array("memory_normalizer"))
       : undefined,
-    gateSums: gateSums instanceof Float64Array ? gateSums : new Float64Array(geometry.layerCount),
+    gateSums: gateSums instanceof Float64Array ? gateSums : new Float64Array(memoryLayers(geometry).length),
   });
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { InvalidModelError, UnsupportedError } from "../errors.ts";
+import { kindOfLayer } from "../memory/geometry.ts";
 import type { DecoderConfig } from "./decoder-config.ts";
 import { loadModelFamily, modelTypes } from "./registry.ts";
 
@@ -18,6 +19,10 @@ const needed = {
 async function read(fields: Readonly<Record<string, unknown>> = {}): Promise<DecoderConfig> {
   const json = { ...needed, ...fields };
   return (await loadModelFamily(where, json)).readConfig(where, json);
+}
+
+function frequencies({ geometry }: DecoderConfig): Float64Array {
+  return kindOfLayer(geometry, 0).inverseFrequencies;
 }
 
 describe("readDecoderConfig", () => {
@@ -43,7 +48,15 @@ describe("readDecoderConfig", () => {
         headSize: 10,
         hiddenSize: 48,
         maxPositions: 8192,
-        inverseFrequencies: Float64Array.from({ length: 5 }, (_, pair) => 1e32 ** (-pair / 5)),
+        scoreScale: 1 / Math.sqrt(10),
+        kinds: [
+          {
+            inverseFrequencies: Float64Array.from({ length: 5 }, (_, pair) => 1e32 ** (-pair / 5)),
+            rotaryScale: 1,
+            windowTokens: Number.POSITIVE_INFINITY,
+          },
+        ],
+        layerKinds: [0, 0, 0],
       },
       vocabularySize: 77,
       mlpSize: 100,
@@ -70,7 +83,7 @@ describe("readDecoderConfig", () => {
       eosTokenIds: [],
     });
     expect(config.geometry).toMatchObject({ keyValueHeadCount: 6, headSize: 8 });
-    expect(config.geometry.inverseFrequencies[1]).toBeCloseTo(10_000 ** (-1 / 4), 15);
+    expect(frequencies(config)[1]).toBeCloseTo(10_000 ** (-1 / 4), 15);
     const nullable = [
       "num_key_value_heads",
       "head_dim",
@@ -99,10 +112,10 @@ describe("readDecoderConfig", () => {
 
   it("reads rotary embedding from rope_parameters, as newer checkpoints have it", async () => {
     const rope = { rope_type: "linear", factor: 2, rope_theta: 500 };
-    const { geometry } = await read({ rope_parameters: rope });
-    expect(geometry.inverseFrequencies[1]).toBeCloseTo(500 ** (-1 / 4) / 2, 15);
+    const config = await read({ rope_parameters: rope });
+    expect(frequencies(config)[1]).toBeCloseTo(500 ** (-1 / 4) / 2, 15);
     const old = await read({ rope_scaling: { type: "linear", factor: 2 }, rope_theta: 500 });
-    expect(old.geometry.inverseFrequencies).toEqual(geometry.inverseFrequencies);
+    expect(frequencies(old)).toEqual(frequencies(config));
   });
 
   it.each(Object.keys(needed).slice(1))("names the field %s when it is missing", async (field) => {

@@ -178,7 +178,15 @@ export function readDecoderConfig(where: string, json: unknown, traits: FamilyTr
       hiddenSize: config.hidden_size,
       // Within a trained sliding window plain attention is what the checkpoint was trained on, beyond it is not.
       maxPositions: Math.min(config.max_position_embeddings, window),
-      inverseFrequencies: inverseFrequencies(where, D, theta, rope),
+      scoreScale: 1 / Math.sqrt(D),
+      kinds: [
+        {
+          inverseFrequencies: inverseFrequencies(where, D, theta, rope),
+          rotaryScale: 1,
+          windowTokens: Number.POSITIVE_INFINITY,
+        },
+      ],
+      layerKinds: new Array<number>(config.num_hidden_layers).fill(0),
     },
     vocabularySize: config.vocab_size,
     mlpSize: config.intermediate_size,

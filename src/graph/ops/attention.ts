@@ -14,8 +14,9 @@ import {
 /** Lists the attributes of each attention operator. */
 export interface AttentionAttributes {
   /**
-   * Rotates the pairs (i, i + D/2) of each head by the angle of its token: inputs are x `[1, H, T, D]`,
-   * cos `[1, T, D/2]`, sin `[1, T, D/2]`; the layout of Hugging Face (halves, not interleaved).
+   * Rotates the pairs (i, i + n) of each head by the angle of its token: inputs are x `[B, H, T, D]`,
+   * cos `[B, T, n]`, sin `[B, T, n]`; the layout of Hugging Face (halves, not interleaved). Elements of a head
+   * from 2n on stay as they are.
    */
   RotaryEmbedding: Readonly<Record<string, never>>;
 }
@@ -32,11 +33,12 @@ export const attentionShapes: {
     assertDType("RotaryEmbedding", x, "float32", "float64", "float16");
     assertRank("RotaryEmbedding", x.shape, 4);
     const [batch = 0, , tokens = 0, headSize = 0] = x.shape;
+    const width = Math.min(Number(cos.shape[2] ?? 0), Math.floor(Number(headSize) / 2));
     for (const table of [cos, sin]) {
       assertRank("RotaryEmbedding", table.shape, 3);
       assertSameDim("RotaryEmbedding", "a table's batch", table.shape[0] ?? 0, batch);
       assertSameDim("RotaryEmbedding", "a table's rows", table.shape[1] ?? 0, tokens);
-      assertSameDim("RotaryEmbedding", "a table's width", table.shape[2] ?? 0, Number(headSize) / 2);
+      assertSameDim("RotaryEmbedding", "a table's width", table.shape[2] ?? 0, width);
     }
     return [x];
   },

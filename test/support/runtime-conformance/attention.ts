@@ -30,6 +30,26 @@ export const attentionExamples: Examples<AttentionAttributes> = {
       ],
     },
     {
+      title: "a quarter turn of the first half of a head, the rest as it is",
+      write: ({ b, feed }) => {
+        const x = feed(f32([1, 1, 2, 4], [1, 2, 3, 4, 5, 6, 7, 8]), [1, 1, "T", 4]);
+        const cos = feed(f32([1, 2, 1], [1, 0]), [1, "T", 1]);
+        const sin = feed(f32([1, 2, 1], [0, 1]), [1, "T", 1]);
+        return [b.rotaryEmbedding(x, cos, sin)];
+      },
+      expected: [f32([1, 1, 2, 4], [1, 2, 3, 4, -6, 5, 7, 8])],
+    },
+    {
+      title: "a part of each head, in batches with tables of their own",
+      write: ({ b, feed }) => [
+        b.rotaryEmbedding(
+          feed(random(1, [2, 3, 5, 20])),
+          feed(random(2, [2, 5, 3])),
+          feed(random(3, [2, 5, 3])),
+        ),
+      ],
+    },
+    {
       title: "no tokens",
       write: ({ b, feed }) => [
         b.rotaryEmbedding(
