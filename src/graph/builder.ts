@@ -189,6 +189,9 @@ export class GraphBuilder {
   elu(x: Value, alpha = 1): Value {
     return this.#one("Elu", [x], { alpha });
   }
+  gelu(x: Value, approximate: OpAttributes["Gelu"]["approximate"]): Value {
+    return this.#one("Gelu", [x], { approximate });
+  }
   /** Computes `x * sigmoid(x)`. */
   silu(x: Value): Value {
     return this.mul(x, this.sigmoid(x));
@@ -239,6 +242,9 @@ export class GraphBuilder {
   }
   rmsNorm(x: Value, weight: Value, epsilon: number): Value {
     return this.#one("RMSNormalization", [x, weight], { epsilon });
+  }
+  layerNorm(x: Value, weight: Value, bias: Value, epsilon: number): Value {
+    return this.#one("LayerNormalization", [x, weight, bias], { epsilon });
   }
   /** Computes `x w^T` with quantised weights; see {@link QuantizedAttributes}. */
   matMulNBits(x: Value, weights: readonly Value[], format: OpAttributes["MatMulNBits"]): Value {

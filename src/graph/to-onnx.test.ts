@@ -19,7 +19,8 @@ function lower(graph: Graph): GraphProto {
 }
 
 /** Prints an attribute as `name=value`. */
-function attributeText({ name, i, f, ints, type }: AttributeProto): string {
+function attributeText({ name, i, f, s, ints, type }: AttributeProto): string {
+  if (type === 3) return `${name}=${new TextDecoder().decode(s)}`;
   if (type === 7) return `${name}=[${ints}]`;
   return `${name}=${type === 1 ? f : i}`;
 }
@@ -37,6 +38,7 @@ describe("graphToOnnx", () => {
   it.each<[string, (b: GraphBuilder) => readonly Value[], string[]]>([
     ["plain operators", (b) => [b.exp(x(b))], ["exp = Exp(x)"]],
     ["floats", (b) => [b.elu(x(b), 0.5)], ["elu = Elu(x) alpha=0.5"]],
+    ["words", (b) => [b.gelu(x(b), "tanh")], ["gelu = Gelu(x) approximate=tanh"]],
     ["dtypes by their codes", (b) => [b.cast(x(b), "bfloat16")], ["cast = Cast(x) to=16"]],
     [
       "a stored weight",

@@ -17,6 +17,7 @@ import {
   type OnnxGraph,
   type OnnxNode,
   type OnnxTensor,
+  stringAttribute,
   valueInfo,
   writeModel,
 } from "../onnx/model-writer.ts";
@@ -87,6 +88,7 @@ const forms: { readonly [Op in OpName]: FormOf<Op> } = {
   Sigmoid: plain,
   Tanh: plain,
   Elu: ({ attributes }) => ({ attributes: [floatAttribute("alpha", attributes.alpha)] }),
+  Gelu: ({ attributes }) => ({ attributes: [stringAttribute("approximate", attributes.approximate)] }),
   Where: plain,
   Cast: ({ attributes }) => ({ attributes: [intAttribute("to", tensorDataTypes[attributes.to])] }),
   MatMul: plain,
@@ -105,6 +107,9 @@ const forms: { readonly [Op in OpName]: FormOf<Op> } = {
   ReduceMax: reduce,
   Softmax: ({ attributes }) => ({ attributes: [intAttribute("axis", attributes.axis)] }),
   RMSNormalization: ({ attributes }) => ({
+    attributes: [intAttribute("axis", -1), floatAttribute("epsilon", attributes.epsilon)],
+  }),
+  LayerNormalization: ({ attributes }) => ({
     attributes: [intAttribute("axis", -1), floatAttribute("epsilon", attributes.epsilon)],
   }),
   RotaryEmbedding: ({ inputs: [x, cos] }) => {

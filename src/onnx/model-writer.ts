@@ -48,6 +48,11 @@ export function floatAttribute(name: string, value: number): OnnxAttribute {
   return { name, type: attributeTypes.f, f: value };
 }
 
+/** Makes an attribute that is a word. */
+export function stringAttribute(name: string, value: string): OnnxAttribute {
+  return { name, type: attributeTypes.s, s: new TextEncoder().encode(value) };
+}
+
 /** Makes an attribute that is a list of integers. */
 export function intsAttribute(name: string, values: readonly number[]): OnnxAttribute {
   return { name, type: attributeTypes.ints, ints: values.map(BigInt) };

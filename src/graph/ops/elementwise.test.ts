@@ -51,6 +51,10 @@ describeShapeRules<ElementwiseAttributes>(elementwiseShapes, {
     gives: [["float32 [T, 3]", { alpha: 1 }, "float32 [T, 3]"]],
     refuses: [["int32 [3]", { alpha: 1 }, /dtype/]],
   },
+  Gelu: {
+    gives: [["float32 [T, 3]", { approximate: "tanh" }, "float32 [T, 3]"]],
+    refuses: [["int32 [3]", { approximate: "none" }, /dtype/]],
+  },
   Where: {
     gives: [
       ["bool [2, 1]; float32 [1, T]; float32 []", {}, "float32 [2, T]"],

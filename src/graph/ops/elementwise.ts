@@ -24,6 +24,11 @@ export interface ElementwiseAttributes {
   Sigmoid: None;
   Tanh: None;
   Elu: { readonly alpha: number };
+  /**
+   * `x * P(X <= x)` for a standard normal X (arXiv 1606.08415), by the error function or by
+   * `x/2 * (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`.
+   */
+  Gelu: { readonly approximate: "none" | "tanh" };
   /** Chooses by a bool condition: inputs are condition, value if true, value if false. */
   Where: None;
   Cast: { readonly to: DType };
@@ -65,6 +70,7 @@ export const elementwiseShapes: {
   Sigmoid: unary("Sigmoid"),
   Tanh: unary("Tanh"),
   Elu: unary("Elu"),
+  Gelu: unary("Gelu"),
   Where: (inputs) => {
     const condition = inputAt("Where", inputs, 0);
     const yes = inputAt("Where", inputs, 1);

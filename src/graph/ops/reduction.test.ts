@@ -40,4 +40,20 @@ describeShapeRules(reductionShapes, {
       ["int64 [8]; int64 [8]", { epsilon: 1e-5 }, /dtype/],
     ],
   },
+  LayerNormalization: {
+    gives: [["float32 [1, T, 8]; float32 [8]; float32 [8]", { epsilon: 1e-5 }, "float32 [1, T, 8]"]],
+    refuses: [
+      ["float32 [8]; float32 [8]", { epsilon: 1e-5 }, /an input is missing/],
+      ["float32 [T, 8]; float32 [4]; float32 [8]", { epsilon: 1e-5 }, /the weight does not fit, got 4/],
+      [
+        "float32 [T, 8]; float32 [8]; float32 [4]",
+        { epsilon: 1e-5 },
+        /the bias does not fit, got 4, expected 8/,
+      ],
+      ["float32 [T, 8]; float32 [8]; float32 [1, 8]", { epsilon: 1e-5 }, /rank/],
+      ["float32 []; float32 [1]; float32 [1]", { epsilon: 1e-5 }, /an axis is out of range/],
+      ["float32 [T, 8]; float32 [8]; float64 [8]", { epsilon: 1e-5 }, /differ in dtype/],
+      ["int64 [8]; int64 [8]; int64 [8]", { epsilon: 1e-5 }, /dtype/],
+    ],
+  },
 });

@@ -25,6 +25,11 @@ export interface ReductionAttributes {
   Softmax: { readonly axis: number };
   /** `x / sqrt(mean(x^2) + epsilon) * weight` over the last axis; inputs are x `[..., n]` and weight `[n]`. */
   RMSNormalization: { readonly epsilon: number };
+  /**
+   * `(x - mean(x)) / sqrt(variance(x) + epsilon) * weight + bias` over the last axis; inputs are x `[..., n]`,
+   * weight `[n]` and bias `[n]`.
+   */
+  LayerNormalization: { readonly epsilon: number };
 }
 
 const reduce =
@@ -37,6 +42,22 @@ const reduce =
       ? input.shape.map((dim, axis) => (reduced.has(axis) ? 1 : dim))
       : input.shape.filter((_, axis) => !reduced.has(axis));
     return [{ dtype: input.dtype, shape }];
+  };
+
+/** Keeps the type of x `[..., n]`; the other inputs are `[n]`. */
+const normalization =
+  (op: string, vectors: readonly string[]): ShapeRule<unknown> =>
+  (inputs) => {
+    const input = inputAt(op, inputs, 0);
+    const others = vectors.map((_, index) => inputAt(op, inputs, index + 1));
+    assertSameDType(op, [input, ...others]);
+    assertDType(op, input, "float32", "float64", "float16");
+    for (const { shape } of others) assertRank(op, shape, 1);
+    const extent = input.shape[resolveAxis(op, input.shape, -1)] ?? 0;
+    others.forEach(({ shape }, index) => {
+      assertSameDim(op, `the ${vectors[index]} does not fit`, shape[0] ?? 0, extent);
+    });
+    return [input];
   };
 
 /** Gives the shape rule of each reduction. */
@@ -52,14 +73,6 @@ export const reductionShapes: {
     resolveAxis("Softmax", input.shape, axis);
     return [input];
   },
-  RMSNormalization: (inputs) => {
-    const input = inputAt("RMSNormalization", inputs, 0);
-    const weight = inputAt("RMSNormalization", inputs, 1);
-    assertSameDType("RMSNormalization", [input, weight]);
-    assertDType("RMSNormalization", input, "float32", "float64", "float16");
-    assertRank("RMSNormalization", weight.shape, 1);
-    const extent = input.shape[resolveAxis("RMSNormalization", input.shape, -1)] ?? 0;
-    assertSameDim("RMSNormalization", "the weight does not fit", weight.shape[0] ?? 0, extent);
-    return [input];
-  },
+  RMSNormalization: normalization("RMSNormalization", ["weight"]),
+  LayerNormalization: normalization("LayerNormalization", ["weight", "bias"]),
 };

@@ -111,6 +111,25 @@ function where(inputs: readonly ReferenceTensor[]): ReferenceTensor {
   );
 }
 
+/** Sums erf(x) = 2/sqrt(pi) e^(-x^2) (x + 2x^3/3 + 4x^5/15 + ...), whose terms have one sign; beyond 6 it is 1. */
+function erf(x: number): number {
+  if (Math.abs(x) > 6) return Math.sign(x);
+  let term = x;
+  let total = x;
+  for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(total); n++) {
+    term *= (2 * x * x) / (2 * n + 1);
+    total += term;
+  }
+  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * total;
+}
+
+const gelus: {
+  readonly [Approximation in ElementwiseAttributes["Gelu"]["approximate"]]: (x: number) => number;
+} = {
+  none: (x) => (x / 2) * (1 + erf(x / Math.SQRT2)),
+  tanh: (x) => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
+};
+
 /** Gives the kernel of each elementwise operator. */
 export const elementwiseKernels: Kernels<ElementwiseAttributes> = {
   ...binaries,
@@ -122,6 +141,7 @@ export const elementwiseKernels: Kernels<ElementwiseAttributes> = {
   Sigmoid: unary((x) => 1 / (1 + Math.exp(-x))),
   Tanh: unary(Math.tanh),
   Elu: (inputs, { alpha }, context) => unary((x) => (x > 0 ? x : alpha * Math.expm1(x)))(inputs, {}, context),
+  Gelu: (inputs, { approximate }, context) => unary(gelus[approximate])(inputs, {}, context),
   Where: (inputs) => [where(inputs)],
   Cast: (inputs, { to }) => [cast(inputAt(inputs, 0), to)],
 };

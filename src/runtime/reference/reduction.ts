@@ -86,6 +86,28 @@ function rmsNorm(x: ReferenceTensor, weight: ReferenceTensor, epsilon: number): 
   });
 }
 
+function layerNorm(
+  x: ReferenceTensor,
+  weight: ReferenceTensor,
+  bias: ReferenceTensor,
+  epsilon: number,
+): ReferenceTensor {
+  const [data, weights, biases] = [numbersOf(x), numbersOf(weight), numbersOf(bias)];
+  const width = weights.length;
+  const rows = group(x, [-1], false).members.map((members) => {
+    const values = members.map((from) => element(data, from));
+    const mean = sum(values) / width;
+    const variance = sum(values.map((value) => (value - mean) ** 2)) / width;
+    return { mean, scale: 1 / Math.sqrt(variance + epsilon) };
+  });
+  return tabulate(x.dtype, x.shape, (index) => {
+    const { mean, scale } = element(rows, Math.floor(index / width));
+    return (
+      (element(data, index) - mean) * scale * element(weights, index % width) + element(biases, index % width)
+    );
+  });
+}
+
 /** Gives the kernel of each reduction. */
 export const reductionKernels: Kernels<ReductionAttributes> = {
   ReduceSum: reduce(sum, sumInt64),
@@ -95,5 +117,8 @@ export const reductionKernels: Kernels<ReductionAttributes> = {
   ),
   ReduceMax: reduce(max, maxInt64),
   Softmax: (inputs, { axis }) => [softmax(inputAt(inputs, 0), axis)],
+  LayerNormalization: (inputs, { epsilon }) => [
+    layerNorm(inputAt(inputs, 0), inputAt(inputs, 1), inputAt(inputs, 2), epsilon),
+  ],
   RMSNormalization: (inputs, { epsilon }) => [rmsNorm(inputAt(inputs, 0), inputAt(inputs, 1), epsilon)],
 };

@@ -156,6 +156,32 @@ export const elementwiseExamples: Examples<ElementwiseAttributes> = {
     [Math.log(3) / 2, 0.5],
     [-50, -1],
   ]),
+  Gelu: [
+    {
+      title: "known points, by the error function and by tanh",
+      write: ({ b, feed }) => {
+        const x = feed(f32([5], [0, 1, -1, 30, -30]));
+        return [b.gelu(x, "none"), b.gelu(x, "tanh")];
+      },
+      expected: [
+        f32([5], [0, 0.8413447460685429, -0.15865525393145705, 30, 0]),
+        f32([5], [0, 0.8411919906082768, -0.15880800939172324, 30, 0]),
+      ],
+    },
+    {
+      title: "ranks 0 to 4",
+      write: ({ b, feed }) =>
+        shapes.flatMap((shape, seed) => {
+          const x = feed(random(seed, shape, [-5, 5]));
+          return [b.gelu(x, "none"), b.gelu(x, "tanh")];
+        }),
+    },
+    {
+      title: "no elements",
+      write: ({ b, feed }) => [b.gelu(feed(f32([0, 3], []), ["T", 3]), "tanh")],
+      expected: [f32([0, 3], [])],
+    },
+  ],
   Elu: [
     {
       title: "known points, alpha 1 and 0.5",

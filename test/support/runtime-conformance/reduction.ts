@@ -103,6 +103,33 @@ export const reductionExamples: Examples<ReductionAttributes> = {
       expected: [f32([0, 2], [])],
     },
   ],
+  LayerNormalization: [
+    {
+      title: "a known row",
+      write: ({ b, feed }) => {
+        const x = feed(f32([1, 4], [1, 3, 5, 7]), ["T", 4]);
+        return [b.layerNorm(x, feed(f32([4], [1, 1, 1, 2])), feed(f32([4], [0, 0, 10, 0])), 4)];
+      },
+      expected: [f32([1, 4], [-1, -1 / 3, 10 + 1 / 3, 2])], // mean 4, variance 5, plus 4: divided by 3
+    },
+    {
+      title: "ranks 1 to 4, a small epsilon",
+      write: ({ b, feed }) => {
+        const [weight, bias] = [feed(random(9, [8])), feed(random(10, [8]))];
+        return [[8], [3, 8], [2, 3, 8], [1, 2, 3, 8]].map((shape, seed) =>
+          b.layerNorm(feed(random(seed, shape)), weight, bias, 1e-5),
+        );
+      },
+    },
+    {
+      title: "no rows",
+      write: ({ b, feed }) => {
+        const x = feed(f32([0, 2], []), ["T", 2]);
+        return [b.layerNorm(x, feed(f32([2], [1, 2])), feed(f32([2], [1, 2])), 1e-5)];
+      },
+      expected: [f32([0, 2], [])],
+    },
+  ],
   RMSNormalization: [
     {
       title: "a known row",
