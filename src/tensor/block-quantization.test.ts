@@ -12,6 +12,26 @@ function dequantize({ bits, blockSize }: BlockFormat, data: Uint8Array, scales: 
   });
 }
 
+/** Returns the squared error of the blocks of 32 that 4 bits leave. */
+function searchedError(values: Float32Array): number {
+  const { data, scales } = quantizeRows(values, 32, { bits: 4, blockSize: 32 });
+  const back = dequantize({ bits: 4, blockSize: 32 }, data, scales);
+  return values.reduce((sum, value, index) => sum + (value - (back[index] ?? Number.NaN)) ** 2, 0);
+}
+
+/** Returns the squared error when the largest weight of each block of 32 has `peakSteps` steps, of 4 bits. */
+function fittedError(values: Float32Array, peakSteps: number): number {
+  let total = 0;
+  for (let start = 0; start < values.length; start += 32) {
+    const block = values.subarray(start, start + 32);
+    const peak = block.reduce((most, value) => (Math.abs(value) > Math.abs(most) ? value : most), 0);
+    const scale = peak === 0 ? 1 : peak / -peakSteps;
+    for (const value of block)
+      total += (value - Math.max(-8, Math.min(7, Math.round(value / scale))) * scale) ** 2;
+  }
+  return total;
+}
+
 const formats: readonly BlockFormat[] = [
   { bits: 8, blockSize: 32 },
   { bits: 8, blockSize: 16 },
@@ -66,19 +86,29 @@ describe("quantizeRows", () => {
 
   it("finds, for 4 bits, better scales than those that just fit the largest weights", () => {
     const values = Float32Array.from({ length: 32 * 64 }, (_, index) => Math.sin(index * 12.9898) ** 3);
-    const { data, scales } = quantizeRows(values, 32, { bits: 4, blockSize: 32 });
-    const back = dequantize({ bits: 4, blockSize: 32 }, data, scales);
-    let [found, fitting] = [0, 0];
-    for (let start = 0; start < values.length; start += 32) {
-      const block = values.subarray(start, start + 32);
-      const peak = block.reduce((most, value) => (Math.abs(value) > Math.abs(most) ? value : most), 0);
-      const scale = peak / -8;
-      for (const [index, value] of block.entries()) {
-        fitting += (value - Math.max(-8, Math.min(7, Math.round(value / scale))) * scale) ** 2;
-        found += (value - (back[start + index] ?? Number.NaN)) ** 2;
-      }
-    }
-    expect(found).toBeLessThan(0.99 * fitting);
+    expect(searchedError(values)).toBeLessThan(0.99 * fittedError(values, 8));
+  });
+
+  it("never errs more, with 4 bits, than with a scale that just fits the largest weight", () => {
+    const float = fc.float({ min: -1, max: 1, noNaN: true, noDefaultInfinity: true });
+    // Odd powers: blocks of one size, of a few large weights, and of weights on the grid.
+    const shaped = fc.tuple(
+      fc.array(float, { minLength: 32, maxLength: 32 }),
+      fc.constantFrom(1, 3, 9),
+      fc.constantFrom(0, 4, 7, 8),
+    );
+    fc.assert(
+      fc.property(shaped, ([numbers, power, steps]) => {
+        const values = Float32Array.from(numbers, (number) =>
+          steps === 0 ? number ** power : Math.round(number ** power * steps) / steps,
+        );
+        // Scales are rounded to float32, errors are summed in float64.
+        const rounding = 1e-6 * values.reduce((sum, value) => sum + value ** 2, 0) + 1e-80;
+        const searched = searchedError(values);
+        return [7, 8].every((peak) => searched <= fittedError(values, peak) + rounding);
+      }),
+      { numRuns: 500 },
+    );
   });
 
   it("refuses rows that are no whole blocks", () => {
