@@ -1,11 +1,55 @@
+import { realpathSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { defineConfig, type ViteUserConfig } from "vitest/config";
+import { dirname, join, resolve } from "node:path";
+import { playwright } from "@vitest/browser-playwright";
+import { defineConfig, type TestProjectInlineConfiguration, type ViteUserConfig } from "vitest/config";
 
-/** Tests are grouped by what they need: see CONTRIBUTING.md. */
 /** Quantised weights that tests make stay out of the user's cache. */
 const env = { EDGEINFINITE_CACHE: join(tmpdir(), "edgeinfinite-test-weights") };
 
+/** Real checkpoints and golden files, where there are any: see CONTRIBUTING.md. */
+const shared = process.env.EDGEINFINITE_SHARED ?? resolve("..", "shared");
+
+/** Debian's Chromium, quiet and without a GPU: WebGPU runs on SwiftShader, in software. */
+const chromium = playwright({
+  launchOptions: {
+    executablePath: process.env.CHROMIUM_PATH ?? "/usr/bin/chromium",
+    args: [
+      "--no-sandbox",
+      "--enable-unsafe-webgpu",
+      "--use-webgpu-adapter=swiftshader",
+      "--disable-quic",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--no-first-run",
+    ],
+  },
+});
+
+/** A project whose tests run in a page of Chromium that is served with these headers. */
+function browserProject(name: string, headers: Record<string, string>): TestProjectInlineConfiguration {
+  return {
+    // Bundled beforehand, ONNX Runtime would look for its binaries in the wrong place.
+    optimizeDeps: { exclude: ["onnxruntime-web"], include: ["fast-check"] },
+    server: { headers, fs: { allow: [".", dirname(realpathSync("node_modules")), shared] } },
+    test: {
+      name,
+      include: ["src/**/*.browser.test.ts"],
+      testTimeout: 120_000,
+      fileParallelism: false,
+      browser: {
+        enabled: true,
+        headless: true,
+        screenshotFailures: false,
+        provider: chromium,
+        instances: [{ browser: "chromium" }],
+      },
+    },
+  };
+}
+
+/** Tests are grouped by what they need: see CONTRIBUTING.md. */
 const config: ViteUserConfig = defineConfig({
   test: {
     projects: [
@@ -16,12 +60,17 @@ const config: ViteUserConfig = defineConfig({
           // Modules are pure, so the tests of all files can share them: four times faster.
           isolate: false,
           include: ["src/**/*.test.ts"],
-          exclude: ["src/**/*.runtime.test.ts", "src/**/*.weights.test.ts"],
+          exclude: ["src/**/*.{runtime,weights,browser}.test.ts"],
         },
       },
       { test: { name: "runtime", env, include: ["src/**/*.runtime.test.ts"], testTimeout: 60_000 } },
       { test: { name: "weights", env, include: ["src/**/*.weights.test.ts"], testTimeout: 120_000 } },
       { test: { name: "package", include: ["test/package/**/*.test.ts"], testTimeout: 120_000 } },
+      browserProject("browser", {
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Embedder-Policy": "require-corp",
+      }),
+      browserProject("browser-plain", {}),
     ],
   },
 });

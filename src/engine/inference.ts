@@ -8,9 +8,9 @@
 import { DisposedError, InternalError } from "../errors.ts";
 import type { MemoryPolicy, MemoryState } from "../memory/policy.ts";
 import { inferenceNames } from "../models/decoder.ts";
+import { Mutex } from "../runtime/mutex.ts";
 import type { RuntimeSession } from "../runtime/runtime.ts";
 import { hostTensor } from "../tensor/host-tensor.ts";
-import { Mutex } from "./mutex.ts";
 
 /** Runs a model's graphs. */
 export class Inference implements AsyncDisposable {

@@ -204,11 +204,12 @@ export async function loadModelOn(
   const parts = await openParts(platform, model, options, false);
   let held: HeldWeights | undefined;
   try {
-    const { folder, config, context, notices } = parts;
+    const { folder, config, context } = parts;
     const tokenizer = await loadTokenizer(folder);
     const eosTokenIds = await readEosTokenIds(parts, tokenizer?.eosTokenId, signal);
     const identity = await identify(parts, signal);
     const runtime = await platform.createRuntime({ device, threads });
+    const notices = [...parts.notices, ...(runtime.notices ?? [])];
     // Before the weights: a listener that throws leaves nothing behind.
     for (const notice of notices) options.onNotice?.(notice);
     held = await holdWeights(platform, parts, identity.model, options);

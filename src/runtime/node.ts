@@ -8,7 +8,8 @@ import { dirname, relative, sep } from "node:path";
 import type { InferenceSession } from "onnxruntime-common";
 import * as ort from "onnxruntime-node";
 import type { ByteSource } from "../files/byte-source.ts";
-import { createOrtRuntime, type ExternalFiles, linkFilesAsBytes } from "./ort.ts";
+import { createOrtRuntime } from "./ort.ts";
+import { type ExternalFiles, linkFilesAsBytes } from "./ort-constants.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** Names a device that Node can run on. */

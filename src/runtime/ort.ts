@@ -14,26 +14,19 @@ import {
   UnsupportedError,
 } from "../errors.ts";
 import type { ByteSource } from "../files/byte-source.ts";
-import type { ExternalData, Graph, Initializer } from "../graph/graph.ts";
+import type { ExternalData, Graph } from "../graph/graph.ts";
 import { graphToOnnx } from "../graph/to-onnx.ts";
 import type { DType, TensorData } from "../tensor/dtype.ts";
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
 import { checkFeeds } from "./check-feeds.ts";
-import { readConstant } from "./read-constant.ts";
+import type { Mutex } from "./mutex.ts";
+import { type ExternalFiles, externalSources, inlineUnnamed, widenConstants } from "./ort-constants.ts";
 import type { NamedTensors, Runtime, RuntimeSession } from "./runtime.ts";
 
 /** Is what the adapter needs of an ONNX Runtime package. */
 export interface OrtPackage {
   readonly InferenceSession: InferenceSessionFactory;
   readonly Tensor: TensorConstructor;
-}
-
-/** Says how external files reach a session. */
-export interface ExternalFiles {
-  /** Names a source as the model will refer to it; one without a name is written into the model. */
-  readonly locate: (source: ByteSource) => string | undefined;
-  /** Options that make the named files readable. */
-  readonly sessionOptions: InferenceSession.SessionOptions;
 }
 
 /** Configures the adapter. */
@@ -43,40 +36,12 @@ export interface OrtRuntimeOptions {
   readonly sessionOptions: InferenceSession.SessionOptions;
   /** Makes files of external constants reachable for the package. */
   readonly linkFiles: (sources: readonly ByteSource[], signal?: AbortSignal) => Promise<ExternalFiles>;
-}
-
-/** Passes whole files as bytes: for sources without a path, and where there is no file system. */
-export async function linkFilesAsBytes(
-  sources: readonly ByteSource[],
-  signal?: AbortSignal,
-): Promise<ExternalFiles> {
-  const names = new Map(sources.map((source, index) => [source, `file-${index}`]));
-  const externalData: { path: string; data: Uint8Array }[] = [];
-  for (const [source, path] of names)
-    externalData.push({ path, data: await source.read(0, source.sizeBytes, signal) });
-  return {
-    locate: (source) => names.get(source),
-    sessionOptions: externalData.length === 0 ? {} : { externalData },
-  };
-}
-
-function externalSources(graph: Graph): ByteSource[] {
-  const found = graph.initializers.flatMap(({ data }) =>
-    data.kind === "external" ? [data.external.source] : [],
-  );
-  return [...new Set(found)];
-}
-
-/** Replaces the constants of sources that have no name by their elements. */
-async function inlineUnnamed(graph: Graph, { locate }: ExternalFiles, signal?: AbortSignal): Promise<Graph> {
-  const initializers = await Promise.all(
-    graph.initializers.map(async (initializer): Promise<Initializer> => {
-      const { data, value } = initializer;
-      if (data.kind === "inline" || locate(data.external.source) !== undefined) return initializer;
-      return { value, data: { kind: "inline", tensor: await readConstant(initializer, signal) } };
-    }),
-  );
-  return { ...graph, initializers };
+  /** Lists the dtypes of constants that the device cannot take in as they are stored: they become float32. */
+  readonly widened?: () => Promise<readonly DType[]>;
+  /** Lets calls into the package take turns, where it cannot have two under way. */
+  readonly turns?: Mutex;
+  /** Things the user should know of this runtime. */
+  readonly notices?: readonly string[];
 }
 
 function translateError(where: string, error: unknown): Error {
@@ -85,8 +50,11 @@ function translateError(where: string, error: unknown): Error {
   if (/bad_alloc|failed to allocate|out of memory|allocation failed/i.test(message)) {
     return new OutOfMemoryError({ ...facts, remedy: "Choose smaller context settings or a smaller model." });
   }
-  if (/not implemented|could not find an implementation|no kernel/i.test(message))
+  if (/not implemented|could not find an implementation|no kernel|provider type for/i.test(message))
     return new UnsupportedError(facts);
+  if (/requires f16 but the device does not support it/i.test(message)) {
+    return new UnsupportedError({ ...facts, what: "the device cannot compute in float16" });
+  }
   if (/out of data bounds|cannot split/i.test(message)) return new InvalidRequestError(facts);
   return new InternalError(facts);
 }
@@ -94,19 +62,30 @@ function translateError(where: string, error: unknown): Error {
 /** Errors reach the caller: nothing is logged. */
 const quiet = { logSeverityLevel: 4 } as const;
 
+/** Lets a call into the package wait for its turn. */
+type Turns = <Result>(call: () => Promise<Result>) => Promise<Result>;
+
+/** Returns the bit patterns of float16, which packages give as a Float16Array where there is one. */
+function bitsOf(data: TensorData): TensorData {
+  if (data.constructor.name !== "Float16Array") return data;
+  return new Uint16Array(data.buffer, data.byteOffset, data.length);
+}
+
 class OrtSession implements RuntimeSession {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
   readonly #graph: Graph;
   readonly #session: InferenceSession;
   readonly #ort: OrtPackage;
+  readonly #turns: Turns;
   readonly #running = new Set<Promise<unknown>>();
   #isDisposed = false;
 
-  constructor(graph: Graph, session: InferenceSession, ort: OrtPackage) {
+  constructor(graph: Graph, session: InferenceSession, ort: OrtPackage, turns: Turns) {
     this.#graph = graph;
     this.#session = session;
     this.#ort = ort;
+    this.#turns = turns;
     this.inputNames = graph.inputs.map((input) => input.name);
     this.outputNames = graph.outputs.map((output) => output.name);
   }
@@ -129,14 +108,15 @@ class OrtSession implements RuntimeSession {
           tensor.shape,
         );
     }
-    const results = await this.#track(this.#session.run(ortFeeds, outputs, quiet)).catch((error: unknown) => {
+    const run = this.#turns(() => this.#session.run(ortFeeds, outputs, quiet));
+    const results = await this.#track(run).catch((error: unknown) => {
       throw translateError(where, error);
     });
     const tensors: Record<string, HostTensor> = {};
     for (const name of outputs) {
       const result = results[name];
       if (result === undefined) throw new InternalError({ where, what: `no output ${name}` });
-      tensors[name] = hostTensor(result.type as DType, result.dims, result.data as TensorData);
+      tensors[name] = hostTensor(result.type as DType, result.dims, bitsOf(result.data as TensorData));
     }
     return tensors;
   }
@@ -151,28 +131,28 @@ class OrtSession implements RuntimeSession {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
     await Promise.allSettled(this.#running);
-    await this.#session.release();
+    await this.#turns(() => this.#session.release());
   }
 }
 
 /** Creates a runtime over an ONNX Runtime package. */
-export function createOrtRuntime({ name, ort, sessionOptions, linkFiles }: OrtRuntimeOptions): Runtime {
+export function createOrtRuntime(options: OrtRuntimeOptions): Runtime {
+  const { name, ort, sessionOptions, linkFiles, notices = [] } = options;
+  const turns: Turns = (call) => options.turns?.run(call) ?? call();
   return {
     name,
+    notices,
     async createSession(graph, signal) {
-      const files = await linkFiles(externalSources(graph), signal);
-      const whole = await inlineUnnamed(graph, files, signal);
+      const widened = await widenConstants(graph, options.widened, signal);
+      const files = await linkFiles(externalSources(widened), signal);
+      const whole = await inlineUnnamed(widened, files, signal);
       const model = graphToOnnx(whole, ({ source }: ExternalData) => files.locate(source) ?? source.name);
       signal?.throwIfAborted();
       const extra = { ...sessionOptions.extra, ...files.sessionOptions.extra };
+      const settings = { ...quiet, ...sessionOptions, ...files.sessionOptions, extra };
       try {
-        const session = await ort.InferenceSession.create(model, {
-          ...quiet,
-          ...sessionOptions,
-          ...files.sessionOptions,
-          extra,
-        });
-        return new OrtSession(graph, session, ort);
+        const session = await turns(() => ort.InferenceSession.create(model, settings));
+        return new OrtSession(graph, session, ort, turns);
       } catch (error) {
         throw translateError(`graph ${graph.name} on ${name}`, error);
       }

@@ -14,6 +14,8 @@ export type NamedTensors = Readonly<Record<string, HostTensor>>;
 export interface Runtime {
   /** Names the runtime and device, such as `onnxruntime-node cpu`. */
   readonly name: string;
+  /** Things the user should know of it, in full sentences: such as that it runs on one thread. */
+  readonly notices?: readonly string[];
   /**
    * Compiles a graph and takes in its constants.
    * @throws {@link OutOfMemoryError} when the constants do not fit.

@@ -8,7 +8,10 @@
 import type { Env } from "onnxruntime-common";
 import type * as OnnxRuntimeWeb from "onnxruntime-web";
 import { RuntimeMissingError } from "../errors.ts";
-import { createOrtRuntime, linkFilesAsBytes } from "./ort.ts";
+import type { DType } from "../tensor/dtype.ts";
+import { Mutex } from "./mutex.ts";
+import { createOrtRuntime } from "./ort.ts";
+import { linkFilesAsBytes } from "./ort-constants.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** Names a device that a browser can run on. */
@@ -28,6 +31,41 @@ const packages: { readonly [D in WebDevice]: () => Promise<typeof OnnxRuntimeWeb
   webgpu: () => import("onnxruntime-web/webgpu"),
 };
 
+/** On WebGPU the package waits within its binary: a second call under way would never come back. */
+const webgpuTurns = new Mutex();
+
+const singleThreadNotice =
+  "This page is not cross-origin isolated, so WebAssembly runs on one thread. Serve it with the headers " +
+  "Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp to use more.";
+
+/** Tells whether wasm threads can be had: they share memory, which pages must be isolated for. */
+function canShareMemory(): boolean {
+  return typeof crossOriginIsolated === "undefined" || crossOriginIsolated;
+}
+
+/** Has what is used of a `GPUAdapter`. */
+interface GpuAdapter {
+  readonly features: { has(feature: string): boolean };
+}
+
+/** Asks for the page's GPU. @throws {@link RuntimeMissingError} when there is none. */
+async function requestAdapter(where: string): Promise<GpuAdapter> {
+  const gpu =
+    typeof navigator === "undefined"
+      ? undefined
+      : (navigator as { gpu?: { requestAdapter(): Promise<GpuAdapter | null> } }).gpu;
+  const adapter = await gpu?.requestAdapter();
+  if (adapter !== undefined && adapter !== null) return adapter;
+  throw new RuntimeMissingError({
+    where,
+    what:
+      gpu === undefined
+        ? "this browser or page has no WebGPU"
+        : "the browser has WebGPU, but gives no GPU to this page",
+    remedy: 'Use device "wasm", or a secure page in a browser with WebGPU and a GPU.',
+  });
+}
+
 /**
  * Creates the runtime of a device in a browser.
  * @throws {@link RuntimeMissingError} when `onnxruntime-web` cannot be loaded, or the page has no WebGPU.
@@ -38,22 +76,25 @@ export async function createWebRuntime({
   wasmPaths,
 }: WebRuntimeOptions = {}): Promise<Runtime> {
   const where = `onnxruntime-web ${device}`;
-  if (device === "webgpu" && (typeof navigator === "undefined" || !("gpu" in navigator))) {
-    throw new RuntimeMissingError({
-      where,
-      what: "this browser or page has no WebGPU",
-      remedy: 'Use device "wasm", or a secure page in a browser with WebGPU.',
-    });
-  }
+  const adapter = device === "webgpu" ? await requestAdapter(where) : undefined;
   const ort = await packages[device]().catch((cause: unknown) => {
     throw new RuntimeMissingError({ where, what: "the package cannot be loaded", cause });
   });
   if (threads !== undefined) ort.env.wasm.numThreads = threads;
+  // Said by the notice: the package itself would only write to the console.
+  if (!canShareMemory()) ort.env.wasm.numThreads = 1;
   if (wasmPaths !== undefined) ort.env.wasm.wasmPaths = wasmPaths;
+  const isSingle = device === "wasm" && threads !== 1 && !canShareMemory();
   return createOrtRuntime({
     name: where,
     ort,
     sessionOptions: { executionProviders: [device] },
     linkFiles: linkFilesAsBytes,
+    ...(isSingle && { notices: [singleThreadNotice] }),
+    ...(adapter !== undefined && {
+      turns: webgpuTurns,
+      widened: async (): Promise<readonly DType[]> =>
+        adapter.features.has("shader-f16") ? ["bfloat16"] : ["bfloat16", "float16"],
+    }),
   });
 }
