@@ -186,6 +186,9 @@ export class GraphBuilder {
   tanh(x: Value): Value {
     return this.#one("Tanh", [x], {});
   }
+  erf(x: Value): Value {
+    return this.#one("Erf", [x], {});
+  }
   elu(x: Value, alpha = 1): Value {
     return this.#one("Elu", [x], { alpha });
   }

@@ -20,6 +20,8 @@ export type {
   OpName,
   Value,
 } from "./graph.ts";
+export { toPortableGraph } from "./portable.ts";
 export { printGraph } from "./print.ts";
-export { graphToOnnx, type NameLocation, onnxOpset } from "./to-onnx.ts";
+export { type Specialization, specializeGraph } from "./specialize.ts";
+export { graphToOnnx, type NameLocation, type OnnxOptions, onnxOpset, portableOpset } from "./to-onnx.ts";
 export { verifyGraph } from "./verify.ts";

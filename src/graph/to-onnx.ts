@@ -24,10 +24,21 @@ import {
 import { hostTensor } from "../tensor/host-tensor.ts";
 import { formatShape } from "../tensor/shape.ts";
 import type { Shape } from "./dim.ts";
-import type { ExternalData, Graph, Node, OpAttributes, OpName } from "./graph.ts";
+import type { ExternalData, Graph, Node, OpName } from "./graph.ts";
 
-/** Is the version of the standard operators that the lowering writes. */
+/** Is the version of the standard operators that the lowering writes, unless it is told otherwise. */
 export const onnxOpset = 24;
+
+/** Is an old version that toolchains know, for graphs that `toPortableGraph` made. */
+export const portableOpset = 17;
+
+/** Chooses how a model is written. */
+export interface OnnxOptions {
+  /** Version of the standard operators; {@link onnxOpset} by default. */
+  readonly opset?: typeof onnxOpset | typeof portableOpset;
+  /** Whether the types of all values are written down, for tools that do not derive them. */
+  readonly withTypes?: boolean;
+}
 
 /** Is the domain of ONNX Runtime's own operators. */
 const contribDomain = "com.microsoft";
@@ -45,14 +56,26 @@ type FormOf<Op extends OpName> = (node: Node<Op>, lowering: Lowering) => OnnxFor
 
 const plain = (): OnnxForm => ({});
 
-const reduce = (node: { readonly attributes: OpAttributes["ReduceSum"] }): OnnxForm => ({
+const reduceSum = ({ attributes: { axes, keepDims } }: Node<"ReduceSum">): OnnxForm => ({
   attributes: [
-    intAttribute("keepdims", node.attributes.keepDims ? 1 : 0),
+    intAttribute("keepdims", keepDims ? 1 : 0),
     // Without it, no axes would mean all.
     intAttribute("noop_with_empty_axes", 1),
   ],
-  constants: [node.attributes.axes],
+  constants: [axes],
 });
+
+/** Before opset 18 only ReduceSum takes its axes as an input. */
+function reduce(node: Node<"ReduceMean" | "ReduceMax">, { opset }: Lowering): OnnxForm {
+  const { op, attributes } = node;
+  const { axes, keepDims } = attributes;
+  if (opset >= 18) return reduceSum({ ...node, op: "ReduceSum", attributes });
+  if (axes.length === 0) {
+    const expected = "at least one axis before opset 18";
+    throw new ShapeError({ where: op, what: "nothing is reduced", got: "no axes", expected });
+  }
+  return { attributes: [intAttribute("keepdims", keepDims ? 1 : 0), intsAttribute("axes", axes)] };
+}
 
 /**
  * Writes a target shape: 0 keeps the input's extent at that axis, -1 is the one that is inferred. With
@@ -87,6 +110,7 @@ const forms: { readonly [Op in OpName]: FormOf<Op> } = {
   Sqrt: plain,
   Sigmoid: plain,
   Tanh: plain,
+  Erf: plain,
   Elu: ({ attributes }) => ({ attributes: [floatAttribute("alpha", attributes.alpha)] }),
   Gelu: ({ attributes }) => ({ attributes: [stringAttribute("approximate", attributes.approximate)] }),
   Where: plain,
@@ -102,7 +126,7 @@ const forms: { readonly [Op in OpName]: FormOf<Op> } = {
     ...(inputs.length === 1 && { constants: [sizes.map(Number)] }),
   }),
   Gather: plain,
-  ReduceSum: reduce,
+  ReduceSum: reduceSum,
   ReduceMean: reduce,
   ReduceMax: reduce,
   Softmax: ({ attributes }) => ({ attributes: [intAttribute("axis", attributes.axis)] }),
@@ -149,11 +173,16 @@ export type NameLocation = (external: ExternalData) => string;
 
 class Lowering {
   readonly #constants = new Map<string, OnnxTensor>();
-  readonly #opsets: Record<string, number> = { "": onnxOpset };
+  readonly #opsets: Record<string, number>;
   readonly #locate: NameLocation;
+  readonly #withTypes: boolean;
+  readonly opset: number;
 
-  constructor(locate: NameLocation) {
+  constructor(locate: NameLocation, { opset = onnxOpset, withTypes = false }: OnnxOptions) {
     this.#locate = locate;
+    this.#withTypes = withTypes;
+    this.#opsets = { "": opset };
+    this.opset = opset;
   }
 
   #int64Constant(values: readonly number[]): string {
@@ -213,9 +242,14 @@ class Lowering {
             lengthBytes: data.external.lengthBytes,
           }),
     );
+    const outputs = new Set(graph.outputs.map(({ name }) => name));
+    const inner = graph.nodes.flatMap((item) => item.outputs).filter(({ name }) => !outputs.has(name));
     return {
       name: graph.name,
       node,
+      ...(this.#withTypes && {
+        valueInfo: inner.map(({ name, dtype, shape }) => valueInfo(name, dtype, shape)),
+      }),
       input: graph.inputs.map(({ name, dtype, shape }) => valueInfo(name, dtype, shape)),
       output: graph.outputs.map(({ name, dtype, shape }) => valueInfo(name, dtype, shape)),
       initializer: [...own, ...this.#constants.values()],
@@ -227,8 +261,8 @@ class Lowering {
  * Lowers a graph to the bytes of an ONNX model.
  * @param locate names the file of an external constant; constants keep their offsets.
  */
-export function graphToOnnx(graph: Graph, locate: NameLocation): Uint8Array {
-  const lowering = new Lowering(locate);
+export function graphToOnnx(graph: Graph, locate: NameLocation, options: OnnxOptions = {}): Uint8Array {
+  const lowering = new Lowering(locate, options);
   const lowered = lowering.lowerGraph(graph);
-  return writeModel(lowered, lowering.opsets);
+  return writeModel(lowered, lowering.opsets, lowering.opset >= 18 ? 10 : 8);
 }

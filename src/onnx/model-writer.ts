@@ -107,22 +107,29 @@ export function externalTensor(
   };
 }
 
-/** The IR version of onnx 1.17, the first to allow every construct used here. */
-const irVersion = 10n;
-
 /**
  * Writes a model.
  * @param opsets version of each operator domain; "" is the standard one.
+ * @param irVersion version of the format itself: 10 came with onnx 1.16, 8 with onnx 1.10.
  * @throws InternalError when the message passes protobuf's 2 GB: large constants belong into files.
  */
-export function writeModel(graph: OnnxGraph, opsets: Readonly<Record<string, number>>): Uint8Array {
+export function writeModel(
+  graph: OnnxGraph,
+  opsets: Readonly<Record<string, number>>,
+  irVersion: 8 | 10 = 10,
+): Uint8Array {
   const opsetImport = Object.entries(opsets).map(([domain, version]) => ({
     domain,
     version: BigInt(version),
   }));
   const bytes = toBinary(
     ModelProtoSchema,
-    create(ModelProtoSchema, { irVersion, producerName: "edgeinfinite", opsetImport, graph }),
+    create(ModelProtoSchema, {
+      irVersion: BigInt(irVersion),
+      producerName: "edgeinfinite",
+      opsetImport,
+      graph,
+    }),
   );
   if (bytes.length >= 2 ** 31) {
     throw new InternalError({

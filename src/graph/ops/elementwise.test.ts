@@ -47,6 +47,7 @@ describeShapeRules<ElementwiseAttributes>(elementwiseShapes, {
   Sqrt: unary,
   Sigmoid: unary,
   Tanh: unary,
+  Erf: unary,
   Elu: {
     gives: [["float32 [T, 3]", { alpha: 1 }, "float32 [T, 3]"]],
     refuses: [["int32 [3]", { alpha: 1 }, /dtype/]],

@@ -23,6 +23,8 @@ export interface ElementwiseAttributes {
   Sqrt: None;
   Sigmoid: None;
   Tanh: None;
+  /** `2/sqrt(pi)` times the integral of `e^(-t^2)` from 0 to x. */
+  Erf: None;
   Elu: { readonly alpha: number };
   /**
    * `x * P(X <= x)` for a standard normal X (arXiv 1606.08415), by the error function or by
@@ -69,6 +71,7 @@ export const elementwiseShapes: {
   Sqrt: unary("Sqrt"),
   Sigmoid: unary("Sigmoid"),
   Tanh: unary("Tanh"),
+  Erf: unary("Erf"),
   Elu: unary("Elu"),
   Gelu: unary("Gelu"),
   Where: (inputs) => {

@@ -140,6 +140,7 @@ export const elementwiseKernels: Kernels<ElementwiseAttributes> = {
   Sqrt: unary(Math.sqrt),
   Sigmoid: unary((x) => 1 / (1 + Math.exp(-x))),
   Tanh: unary(Math.tanh),
+  Erf: unary(erf),
   Elu: (inputs, { alpha }, context) => unary((x) => (x > 0 ? x : alpha * Math.expm1(x)))(inputs, {}, context),
   Gelu: (inputs, { approximate }, context) => unary(gelus[approximate])(inputs, {}, context),
   Where: (inputs) => [where(inputs)],

@@ -5,7 +5,7 @@ import { bool, type Example, type Examples, f32, i64, random, tensor } from "./e
 
 const shapes = [[], [3], [2, 3], [2, 1, 3], [2, 2, 1, 3]] as const;
 
-type UnaryOp = "Neg" | "Exp" | "Log" | "Sqrt" | "Sigmoid" | "Tanh";
+type UnaryOp = "Neg" | "Exp" | "Log" | "Sqrt" | "Sigmoid" | "Tanh" | "Erf";
 
 function unary(op: UnaryOp, points: readonly (readonly [x: number, y: number])[]): Example[] {
   const range: [number, number] = op === "Log" || op === "Sqrt" ? [0.01, 4] : [-4, 4];
@@ -151,6 +151,13 @@ export const elementwiseExamples: Examples<ElementwiseAttributes> = {
     [-200, 0],
     [200, 1],
   ]),
+  // ONNX Runtime has it for float32 only.
+  Erf: unary("Erf", [
+    [0, 0],
+    [0.5, 0.5204998778130465],
+    [-2, -0.9953222650189527],
+    [9, 1],
+  ]).filter(({ title }) => title !== "float64"),
   Tanh: unary("Tanh", [
     [0, 0],
     [Math.log(3) / 2, 0.5],
