@@ -59,11 +59,18 @@ const config: ViteUserConfig = defineConfig({
           env,
           // Modules are pure, so the tests of all files can share them: four times faster.
           isolate: false,
-          include: ["src/**/*.test.ts"],
-          exclude: ["src/**/*.{runtime,weights,browser}.test.ts"],
+          include: ["src/**/*.test.ts", "bench/*.test.ts"],
+          exclude: ["{src,bench}/**/*.{runtime,weights,browser}.test.ts"],
         },
       },
-      { test: { name: "runtime", env, include: ["src/**/*.runtime.test.ts"], testTimeout: 60_000 } },
+      {
+        test: {
+          name: "runtime",
+          env,
+          include: ["src/**/*.runtime.test.ts", "bench/*.runtime.test.ts"],
+          testTimeout: 60_000,
+        },
+      },
       { test: { name: "weights", env, include: ["src/**/*.weights.test.ts"], testTimeout: 120_000 } },
       { test: { name: "package", include: ["test/package/**/*.test.ts"], testTimeout: 120_000 } },
       browserProject("browser", {

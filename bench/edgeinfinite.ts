@@ -45,10 +45,10 @@ class EdgeInfinite implements BenchEngine {
 }
 
 /** Loads a model through `loadModel`. */
-export async function load({ model, adapter, threads, dtype, built }: EngineOptions): Promise<BenchEngine> {
+export async function load(options: EngineOptions): Promise<BenchEngine> {
+  const { model, adapter, context, threads, dtype, built } = options;
   const entry = new URL(built ? "../dist/node.js" : "../src/node.ts", import.meta.url).href;
   const { loadModel }: typeof import("../src/node.ts") = await import(entry);
-  return new EdgeInfinite(
-    await loadModel(model, { threads, dtype, ...(adapter !== undefined && { adapter }) }),
-  );
+  const chosen = { context, threads, dtype, ...(adapter !== undefined && { adapter }) };
+  return new EdgeInfinite(await loadModel(model, chosen));
 }

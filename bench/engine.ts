@@ -6,6 +6,7 @@
  */
 
 import type { WeightDType } from "../src/engine/memory-estimate.ts";
+import type { ContextSettings } from "../src/memory/geometry.ts";
 
 /** Lists the engines, in the order they are measured in. */
 export const engineNames = ["edgeinfinite", "llama.cpp"] as const;
@@ -21,6 +22,8 @@ export interface EngineOptions {
   readonly dtype: WeightDType | "auto";
   /** The folder of EdgeInfinite's memory gate, if it has one. */
   readonly adapter?: string;
+  /** The regions of EdgeInfinite's cache. */
+  readonly context: ContextSettings;
   readonly threads: number;
   /** The longest stream that will be read, for engines that reserve their cache beforehand. */
   readonly contextTokens: number;

@@ -1,5 +1,5 @@
 /**
- * Draws a line plot as SVG: a title, two labelled axes on logarithmic scales, a legend. For bench reports.
+ * Draws line plots as SVG: a title, two labelled axes on logarithmic scales, a legend. For bench reports.
  */
 
 /** Is one line of a plot. */
@@ -66,8 +66,8 @@ function drawAxes(plot: LinePlot, xs: Scale, ys: Scale): string[] {
   ];
 }
 
-/** Draws the plot; gives the text of an SVG file. */
-export function drawLinePlot(plot: LinePlot): string {
+/** Draws one plot within the page. */
+function drawLinePlot(plot: LinePlot): string[] {
   const points = plot.lines.flatMap((line) => line.points);
   const xs = makeScale(
     points.map(([x]) => x),
@@ -90,9 +90,19 @@ export function drawLinePlot(plot: LinePlot): string {
       text(size.left + 46, legendY + 4, label),
     ];
   });
-  const head = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.width} ${size.height}"`;
+  return [...drawAxes(plot, xs, ys), ...lines];
+}
+
+/** Draws plots one below the other; gives the text of an SVG file. */
+export function drawLinePlots(plots: readonly LinePlot[]): string {
+  const height = size.height * plots.length;
+  const head = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.width} ${height}"`;
   const style = 'font-family="sans-serif" font-size="12" fill="#222"';
-  const page = `<rect width="${size.width}" height="${size.height}" fill="white"/>`;
-  const title = `<title>${escapeXml(plot.title)}</title>`;
-  return `${head} ${style}>${title}${page}\n${[...drawAxes(plot, xs, ys), ...lines].join("\n")}\n</svg>\n`;
+  const page = `<rect width="${size.width}" height="${height}" fill="white"/>`;
+  const title = `<title>${escapeXml(plots.map((plot) => plot.title).join(", "))}</title>`;
+  const groups = plots.map(
+    (plot, index) =>
+      `<g transform="translate(0 ${index * size.height})">\n${drawLinePlot(plot).join("\n")}\n</g>`,
+  );
+  return `${head} ${style}>${title}${page}\n${groups.join("\n")}\n</svg>\n`;
 }

@@ -35,7 +35,13 @@ export interface CeilingSpeeds {
 
 const blockSize = 32;
 
-function writeProduct(b: GraphBuilder, x: Value, inner: number, columns: number, format: WeightFormat): Value {
+function writeProduct(
+  b: GraphBuilder,
+  x: Value,
+  inner: number,
+  columns: number,
+  format: WeightFormat,
+): Value {
   if (format === "f32") {
     const weights = new Float32Array(columns * inner).fill(0.01);
     return b.linear(x, b.constant("w", hostTensor("float32", [columns, inner], weights)));

@@ -19,9 +19,10 @@ export type MeasureTask =
   | { readonly kind: "ceiling"; readonly plan: CeilingPlan };
 
 /** Is what a process answers. */
-export type MeasureAnswer = { readonly result: unknown } | { readonly error: string };
+export type MeasureAnswer = { readonly result: object } | { readonly error: string };
 
 async function runPoint({ engine: name, options, sizes }: MeasureTask & { kind: "point" }): Promise<object> {
+  const emptyResidentBytes = process.memoryUsage.rss();
   const start = performance.now();
   const load = await importEngine(name);
   await using engine = await load(options);
@@ -29,7 +30,8 @@ async function runPoint({ engine: name, options, sizes }: MeasureTask & { kind: 
   const elsewhere = watchElsewhere();
   const speeds = await measurePoint(engine, sizes);
   const peakResidentBytes = process.resourceUsage().maxRSS * 1024;
-  return { ...speeds, loadMs, peakResidentBytes, elsewhere: elsewhere(), description: engine.description };
+  const { description } = engine;
+  return { ...speeds, loadMs, emptyResidentBytes, peakResidentBytes, elsewhere: elsewhere(), description };
 }
 
 async function runCeiling({ plan }: MeasureTask & { kind: "ceiling" }): Promise<object> {

@@ -9,7 +9,7 @@ import type { MeasureAnswer, MeasureTask } from "./measure-process.ts";
 const script = fileURLToPath(new URL("./measure-process.ts", import.meta.url));
 
 /** Runs a task in a process of its own. @throws when the process fails or ends without an answer. */
-export function runMeasurement(task: MeasureTask): Promise<unknown> {
+export function runMeasurement(task: MeasureTask): Promise<object> {
   const label = task.kind === "point" ? `${task.engine} at ${task.sizes.lengthTokens} tokens` : task.kind;
   const child = fork(script, { execArgv: ["--import", "tsx"] });
   return new Promise((resolve, reject) => {

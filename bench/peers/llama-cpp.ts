@@ -4,8 +4,14 @@
  * On the CPU, with flash attention, a float16 cache and batches of 512, which is how it is fastest there.
  */
 
-import { createRequire } from "node:module";
-import { getLlama, type Llama, LlamaLogLevel, type LlamaModel, type Token } from "node-llama-cpp";
+import {
+  getLlama,
+  getModuleVersion,
+  type Llama,
+  LlamaLogLevel,
+  type LlamaModel,
+  type Token,
+} from "node-llama-cpp";
 import type { BenchEngine, EngineOptions } from "../engine.ts";
 
 type Context = Awaited<ReturnType<LlamaModel["createContext"]>>;
@@ -21,8 +27,7 @@ class LlamaCpp implements BenchEngine {
   readonly #sequence: Sequence;
   #next = 0;
 
-  constructor(llama: Llama, context: Context) {
-    const { version } = createRequire(import.meta.url)("node-llama-cpp/package.json") as { version: string };
+  constructor(llama: Llama, context: Context, version: string) {
     const { repo, release } = llama.llamaCppRelease;
     const options = "flash attention, float16 cache, batches of 512";
     this.description = `${repo} ${release} (node-llama-cpp ${version}), cpu, ${options}`;
@@ -68,7 +73,11 @@ class LlamaCpp implements BenchEngine {
 }
 
 /** Loads a GGUF file. */
-export async function load({ model: modelPath, threads, contextTokens }: EngineOptions): Promise<BenchEngine> {
+export async function load({
+  model: modelPath,
+  threads,
+  contextTokens,
+}: EngineOptions): Promise<BenchEngine> {
   const llama = await getLlama({
     gpu: false,
     build: "never",
@@ -85,5 +94,5 @@ export async function load({ model: modelPath, threads, contextTokens }: EngineO
     flashAttention: true,
     ignoreMemorySafetyChecks: true,
   });
-  return new LlamaCpp(llama, context);
+  return new LlamaCpp(llama, context, await getModuleVersion());
 }

@@ -3,6 +3,7 @@
  */
 
 export {
+  qwen25Config05B,
   type RandomCheckpointConfig,
   type RandomCheckpointOptions,
   smolLm2Config135M,

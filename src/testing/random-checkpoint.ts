@@ -13,7 +13,7 @@ import { encodeBfloat16 } from "../tensor/half-float.ts";
 import { elementCount } from "../tensor/shape.ts";
 import { planDecoderTensors } from "./decoder-tensors.ts";
 
-/** Is the `config.json` of a Llama checkpoint, as far as its tensors depend on it. */
+/** Is the `config.json` of a Llama or Qwen 2 checkpoint, as far as its tensors depend on it. */
 export interface RandomCheckpointConfig {
   readonly hidden_size: number;
   readonly intermediate_size: number;
@@ -49,6 +49,29 @@ export const smolLm2Config135M: RandomCheckpointConfig = {
   tie_word_embeddings: true,
   torch_dtype: "bfloat16",
   vocab_size: 49152,
+};
+
+/** Is the `config.json` of Qwen/Qwen2.5-0.5B. */
+export const qwen25Config05B: RandomCheckpointConfig = {
+  architectures: ["Qwen2ForCausalLM"],
+  bos_token_id: 151643,
+  eos_token_id: 151643,
+  hidden_act: "silu",
+  hidden_size: 896,
+  initializer_range: 0.02,
+  intermediate_size: 4864,
+  max_position_embeddings: 32768,
+  model_type: "qwen2",
+  num_attention_heads: 14,
+  num_hidden_layers: 24,
+  num_key_value_heads: 2,
+  rms_norm_eps: 1e-6,
+  rope_theta: 1_000_000,
+  sliding_window: 32768,
+  tie_word_embeddings: true,
+  torch_dtype: "bfloat16",
+  use_sliding_window: false,
+  vocab_size: 151936,
 };
 
 /** Chooses a random checkpoint. */
@@ -93,14 +116,14 @@ function planFile(config: RandomCheckpointConfig) {
   };
   const extras = {
     tied: config.tie_word_embeddings,
-    hasQueryKeyValueBias: false,
+    hasQueryKeyValueBias: config.model_type === "qwen2",
     hasQueryKeyNorm: false,
   };
   return planDecoderTensors(sizes, extras);
 }
 
 /**
- * Streams the `model.safetensors` of a Llama checkpoint with random bfloat16 weights: normal, of standard
+ * Streams the `model.safetensors` of a Llama or Qwen 2 checkpoint with random bfloat16 weights: normal, of standard
  * deviation `initializer_range`; norms are 1. A chunk is valid until the next one is asked for.
  */
 export async function* streamRandomCheckpoint(
