@@ -11,7 +11,7 @@ import { type QuantizedDType, quantizedBytes, quantizedFormats } from "./quantiz
 import { recentTokenCount } from "./session-core.ts";
 
 /** Is what an estimate is made from. */
-type EstimatedParts = Pick<ModelParts, "config" | "context" | "policy" | "weights" | "adapter">;
+type EstimatedParts = Pick<ModelParts, "family" | "config" | "context" | "policy" | "weights" | "adapter">;
 
 /** Tells the memory needed, in bytes. */
 export interface MemoryEstimate {
@@ -40,12 +40,12 @@ export function resolveDType(dtype: WeightDType | "auto" = "auto"): WeightDType 
  * Returns the bytes of the weights in memory. A tied embedding counts twice: the look-up keeps its rows as they
  * are stored, the output projection has them in the order of its kernel.
  */
-function weightBytes({ config, weights, adapter }: EstimatedParts, dtype: WeightDType): number {
+function weightBytes({ family, config, weights, adapter }: EstimatedParts, dtype: WeightDType): number {
   let bytes = 0;
   for (const entry of weights.tensors.values()) {
     const held =
       dtype === "f32" ? 4 * elementCount(entry.shape) : quantizedBytes(entry, quantizedFormats[dtype]);
-    const isEmbedding = entry.name === "model.embed_tokens.weight";
+    const isEmbedding = family.isEmbedding(entry.name);
     if (isEmbedding) bytes += dtype === "f32" ? entry.lengthBytes : held;
     if (!isEmbedding || config.tiedEmbeddings) bytes += held;
   }

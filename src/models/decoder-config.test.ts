@@ -65,7 +65,15 @@ describe("readDecoderConfig", () => {
       hasQueryKeyValueBias: true,
       hasOutputBias: true,
       hasMlpBias: true,
-      hasQueryKeyNorm: false,
+      queryKeyNorm: "none",
+      activation: "silu",
+      normOffset: 0,
+      hasEmbeddingNorm: false,
+      hasParallelResidual: false,
+      embeddingScale: 1,
+      residualScale: 1,
+      logitScale: 1,
+      logitBound: Number.POSITIVE_INFINITY,
       bosTokenId: 1,
       eosTokenIds: [2, 5],
     });
@@ -178,7 +186,7 @@ describe("families", () => {
       expect(await read({ model_type: "qwen2", attention_bias })).toMatchObject({
         hasQueryKeyValueBias: true,
         hasOutputBias: false,
-        hasQueryKeyNorm: false,
+        queryKeyNorm: "none",
       });
     }
   });
@@ -192,7 +200,7 @@ describe("families", () => {
 
   it("qwen3 normalises queries and keys, and has the biases that attention_bias says", async () => {
     expect(await read({ model_type: "qwen3" })).toMatchObject({
-      hasQueryKeyNorm: true,
+      queryKeyNorm: "head",
       hasQueryKeyValueBias: false,
     });
     expect(await read({ model_type: "qwen3", attention_bias: true })).toMatchObject({

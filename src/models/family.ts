@@ -5,11 +5,15 @@
 import type { Graph } from "../graph/graph.ts";
 import type { WeightEntry } from "../graph/weights.ts";
 import type { MemoryPolicy } from "../memory/policy.ts";
+import type { DecoderArchitecture } from "./architecture.ts";
+import { buildDecoderGraph } from "./decoder.ts";
 import type { DecoderConfig } from "./decoder-config.ts";
 
 /** Runs the checkpoints of one Hugging Face `model_type`. */
 export interface ModelFamily {
   readonly modelType: string;
+  /** Whether a tensor of that name is the embedding of tokens. */
+  isEmbedding(name: string): boolean;
   /** Reads `config.json`. @throws {@link InvalidModelError} {@link UnsupportedError} naming the field. */
   readConfig(where: string, json: unknown): DecoderConfig;
   /** Builds the inference graph over a checkpoint's tensors. @throws {@link InvalidModelError} naming the tensor. */
@@ -19,4 +23,19 @@ export interface ModelFamily {
     tensors: ReadonlyMap<string, WeightEntry>,
     policy: MemoryPolicy,
   ): Graph;
+}
+
+/** Makes a family of an architecture and the reader of its configuration. */
+export function makeFamily(
+  modelType: string,
+  architecture: DecoderArchitecture,
+  readConfig: ModelFamily["readConfig"],
+): ModelFamily {
+  return {
+    modelType,
+    isEmbedding: (name) => name === `${architecture.names.embedding}.weight`,
+    readConfig,
+    buildInferenceGraph: (where, config, tensors, policy) =>
+      buildDecoderGraph(architecture, where, config, tensors, policy),
+  };
 }

@@ -1,56 +1,63 @@
 /**
- * The layer functions that decoder families share, written into a graph. x is `[T, E]` throughout.
+ * The functions that all decoder families share, written into a graph. x is `[T, E]` throughout.
  */
 
-import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/graph.ts";
-import type { WeightReader } from "../graph/weights.ts";
 import { tokensSymbol } from "../memory/local-attention.ts";
 import type { AttentionWriter } from "../memory/policy.ts";
-import type { DecoderConfig } from "./decoder-config.ts";
-
-/** Is what every layer function writes with. */
-export interface LayerContext {
-  readonly builder: GraphBuilder;
-  readonly config: DecoderConfig;
-  readonly weights: WeightReader;
-}
+import type { DecoderArchitecture, LayerContext } from "./architecture.ts";
+import { writeLayerNorm } from "./norms.ts";
 
 /** Writes `x W^T (+ b)` with the weights `prefix.weight` `[outSize, inSize]` and `prefix.bias`. */
-function writeLinear(
-  { builder, weights }: LayerContext,
-  x: Value,
-  prefix: string,
-  outSize: number,
-  inSize: number,
-  hasBias: boolean,
-): Value {
+export const writeLinear: DecoderArchitecture["writeLinear"] = (
+  { builder, weights },
+  x,
+  prefix,
+  outSize,
+  inSize,
+  hasBias,
+) => {
   const bias = hasBias ? weights.take(builder, `${prefix}.bias`, [outSize]) : undefined;
   return weights.linear(builder, x, `${prefix}.weight`, [outSize, inSize], bias);
-}
-
-/** Writes RMS normalisation over the last axis, of width `size`. */
-export function writeRmsNorm(
-  { builder, config, weights }: LayerContext,
-  x: Value,
-  name: string,
-  size: number,
-): Value {
-  return builder.rmsNorm(x, weights.take(builder, name, [size]), config.normEpsilon);
-}
+};
 
 /** Writes the rows of the embedding that the token ids `[T]` name. Rows are widened after the look-up. */
-export function writeEmbedding(
-  { builder, config, weights }: LayerContext,
-  tokenIds: Value,
-  name: string,
-): Value {
-  return weights.gatherRows(builder, tokenIds, name, [config.vocabularySize, config.geometry.hiddenSize]);
+export const writeTokenEmbedding: DecoderArchitecture["writeEmbedding"] = (
+  { builder, config, weights, architecture },
+  tokenIds,
+) => {
+  const shape = [config.vocabularySize, config.geometry.hiddenSize] as const;
+  return weights.gatherRows(builder, tokenIds, `${architecture.names.embedding}.weight`, shape);
+};
+
+/** Writes `x * factor`, and nothing for a factor of 1. */
+export function writeScaled({ builder }: LayerContext, x: Value, factor: number): Value {
+  return factor === 1 ? x : builder.mul(x, builder.scalar(factor));
+}
+
+/** Writes what the first layer reads. */
+export function writeInput(context: LayerContext, tokenIds: Value, attention: AttentionWriter): Value {
+  const { config, architecture } = context;
+  const embedded = architecture.writeEmbedding(context, tokenIds, attention);
+  const scaled = writeScaled(context, embedded, config.embeddingScale);
+  if (!config.hasEmbeddingNorm) return scaled;
+  return writeLayerNorm(context, scaled, architecture.names.embeddingNorm, config.geometry.hiddenSize);
+}
+
+/** Normalises queries or keys `[T, heads, D]` as the configuration says. */
+function writeHeadNorm(context: LayerContext, x: Value, prefix: string, heads: number): Value {
+  const { builder, config, architecture } = context;
+  const { headSize: D } = config.geometry;
+  if (config.queryKeyNorm === "none") return x;
+  if (config.queryKeyNorm === "head") return architecture.writeNorm(context, x, prefix, D);
+  const flat = builder.reshape(x, [tokensSymbol, heads * D]);
+  const normed = architecture.writeNorm(context, flat, prefix, heads * D);
+  return builder.reshape(normed, [tokensSymbol, heads, D]);
 }
 
 /**
- * Writes grouped-query self-attention with its projections: x is the layer's normed input.
- * What the heads attend to is the policy's affair.
+ * Writes grouped-query self-attention with its projections of `hidden`. What the heads attend to is the policy's
+ * affair.
  */
 export function writeSelfAttention(
   context: LayerContext,
@@ -59,43 +66,29 @@ export function writeSelfAttention(
   prefix: string,
   hidden: Value,
 ): Value {
-  const { builder, config } = context;
+  const { builder, config, architecture } = context;
   const { queryHeadCount: H, keyValueHeadCount: K, headSize: D, hiddenSize: E } = config.geometry;
-  const project = (name: string, heads: number): Value => {
-    const flat = writeLinear(
-      context,
-      hidden,
-      `${prefix}.${name}_proj`,
-      heads * D,
-      E,
-      config.hasQueryKeyValueBias,
-    );
-    const split = builder.reshape(flat, [tokensSymbol, heads, D]);
-    const normed = config.hasQueryKeyNorm && name !== "v";
-    const ready = normed ? writeRmsNorm(context, split, `${prefix}.${name}_norm.weight`, D) : split;
-    return builder.transpose(ready, [1, 0, 2]);
-  };
-  const inputs = { query: project("q", H), key: project("k", K), value: project("v", K), hidden };
-  const heads = attention.attend(layer, inputs);
-  return writeLinear(context, heads, `${prefix}.o_proj`, E, H * D, config.hasOutputBias);
-}
-
-/** Writes the gated MLP: down(silu(gate x) * up x). */
-export function writeGatedMlp(context: LayerContext, prefix: string, x: Value): Value {
-  const { builder, config } = context;
-  const { mlpSize: F, hasMlpBias } = config;
-  const E = config.geometry.hiddenSize;
-  const gate = writeLinear(context, x, `${prefix}.gate_proj`, F, E, hasMlpBias);
-  const up = writeLinear(context, x, `${prefix}.up_proj`, F, E, hasMlpBias);
-  return writeLinear(context, builder.mul(builder.silu(gate), up), `${prefix}.down_proj`, E, F, hasMlpBias);
+  const { query, key, value } = architecture.writeProjections(context, prefix, hidden);
+  const headsFirst = (x: Value): Value => builder.transpose(x, [1, 0, 2]);
+  const heads = attention.attend(layer, {
+    query: headsFirst(writeHeadNorm(context, query, `${prefix}.q_norm`, H)),
+    key: headsFirst(writeHeadNorm(context, key, `${prefix}.k_norm`, K)),
+    value: headsFirst(value),
+    hidden,
+  });
+  const output = `${prefix}.${architecture.names.output}`;
+  return architecture.writeLinear(context, heads, output, E, H * D, config.hasOutputBias);
 }
 
 /** Writes the logits of chosen rows: rows int64 `[N]` of x `[T, E]` to `[N, V]`. */
-export function writeLogits(context: LayerContext, x: Value, rows: Value, embeddingName: string): Value {
-  const { builder, config, weights } = context;
+export function writeLogits(context: LayerContext, x: Value, rows: Value): Value {
+  const { builder, config, weights, architecture } = context;
+  const { embedding, finalNorm, head } = architecture.names;
+  const { vocabularySize: V, logitScale, logitBound } = config;
   const E = config.geometry.hiddenSize;
-  const V = config.vocabularySize;
-  const chosen = writeRmsNorm(context, builder.gather(x, rows), "model.norm.weight", E);
-  const name = config.tiedEmbeddings ? embeddingName : "lm_head.weight";
-  return weights.linear(builder, chosen, name, [V, E]);
+  const chosen = architecture.writeNorm(context, builder.gather(x, rows), finalNorm, E);
+  const name = config.tiedEmbeddings ? embedding : head;
+  const logits = writeScaled(context, weights.linear(builder, chosen, `${name}.weight`, [V, E]), logitScale);
+  if (logitBound === Number.POSITIVE_INFINITY) return logits;
+  return writeScaled(context, builder.tanh(writeScaled(context, logits, 1 / logitBound)), logitBound);
 }

@@ -2,9 +2,9 @@
  * Qwen 1.5, 2 and 2.5 (`model_type` qwen2): Llama with biases on queries, keys and values.
  */
 
-import { buildDecoderGraph } from "./decoder.ts";
 import { type RawDecoderConfig, readDecoderConfig } from "./decoder-config.ts";
-import type { ModelFamily } from "./family.ts";
+import { type ModelFamily, makeFamily } from "./family.ts";
+import { llamaArchitecture } from "./llama.ts";
 
 /** Returns the sliding window of a Qwen checkpoint, which counts only when it is switched on. */
 export function qwenSlidingWindow({
@@ -15,13 +15,10 @@ export function qwenSlidingWindow({
 }
 
 /** Runs `qwen2` checkpoints. */
-export const qwen2: ModelFamily = {
-  modelType: "qwen2",
-  readConfig: (where, json) =>
-    readDecoderConfig(where, json, {
-      hasQueryKeyValueBias: true,
-      hasOutputBias: false,
-      slidingWindow: qwenSlidingWindow,
-    }),
-  buildInferenceGraph: buildDecoderGraph,
-};
+export const qwen2: ModelFamily = makeFamily("qwen2", llamaArchitecture, (where, json) =>
+  readDecoderConfig(where, json, {
+    hasQueryKeyValueBias: true,
+    hasOutputBias: false,
+    slidingWindow: qwenSlidingWindow,
+  }),
+);
