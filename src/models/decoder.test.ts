@@ -6,6 +6,7 @@ import type { TensorEntry } from "../files/safetensors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { verifyGraph } from "../graph/verify.ts";
 import { openAdapter } from "../memory/adapter.ts";
+import { memoryLayers } from "../memory/geometry.ts";
 import { createPolicy, policyNames } from "../memory/policies.ts";
 import type { PolicyName } from "../memory/policy.ts";
 import {
@@ -38,7 +39,9 @@ async function build(
   const json = await folder.readJson("config.json");
   const family = await loadModelFamily("tiny/config.json", json);
   const config = family.readConfig("tiny/config.json", json);
-  const adapter = policyName === "paper" ? await openAdapter(createTinyAdapterFolder()) : undefined;
+  const gatedLayers = memoryLayers(config.geometry);
+  const adapter =
+    policyName === "paper" ? await openAdapter(createTinyAdapterFolder({ gatedLayers })) : undefined;
   const policy = createPolicy(policyName, { geometry: config.geometry, context, adapter });
   await using weights = await openCheckpointWeights(folder);
   const tensors = new Map(weights.tensors);
@@ -77,7 +80,7 @@ describe("buildDecoderGraph", () => {
   }
 
   it("uses every tensor of a checkpoint once", async () => {
-    for (const modelType of ["llama", "qwen2", "qwen3"] as const) {
+    for (const modelType of modelTypes as readonly NonNullable<TinyModelOptions["modelType"]>[]) {
       let names: string[] = [];
       const graph = await build({ modelType, tied: false }, (tensors) => {
         names = [...tensors.keys()];

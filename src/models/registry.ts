@@ -10,6 +10,13 @@ const families: Readonly<Record<string, () => Promise<ModelFamily>>> = {
   mistral: async () => (await import("./mistral.ts")).mistral,
   qwen2: async () => (await import("./qwen2.ts")).qwen2,
   qwen3: async () => (await import("./qwen3.ts")).qwen3,
+  smollm3: async () => (await import("./smollm3.ts")).smollm3,
+  olmo2: async () => (await import("./olmo2.ts")).olmo2,
+  granite: async () => (await import("./granite.ts")).granite,
+  phi3: async () => (await import("./phi3.ts")).phi3,
+  gemma3_text: async () => (await import("./gemma3-text.ts")).gemma3Text,
+  gpt_neox: async () => (await import("./gpt-neox.ts")).gptNeox,
+  BlueLM: async () => (await import("./bluelm.ts")).bluelm,
 };
 
 /** Lists the `model_type`s that can be run. */

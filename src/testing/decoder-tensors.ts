@@ -1,8 +1,8 @@
 /**
  * Lists the tensors of a decoder checkpoint, and draws random values for them.
  *
- * Names and shapes are Hugging Face's for Llama, Mistral, Qwen 2 and Qwen 3. Values are uniform, with a spread
- * that keeps activations near 1 through any number of layers. Refuses to know files.
+ * Names and shapes are Hugging Face's. Values are uniform, with a spread that keeps activations near 1 through any
+ * number of layers. Refuses to know files.
  */
 
 import type { RandomGenerator } from "pure-rand/types/RandomGenerator";
@@ -25,68 +25,95 @@ export interface DecoderSizes {
   readonly vocabularySize: number;
 }
 
-/** Says what a decoder has besides what all have. */
+/** Says what a decoder has besides what all have, and what it has in another way. */
 export interface DecoderExtras {
   /** Whether the output projection is the embedding. */
   readonly tied: boolean;
-  readonly hasQueryKeyValueBias: boolean;
-  readonly hasQueryKeyNorm: boolean;
+  readonly hasQueryKeyValueBias?: boolean;
+  /** Norms of queries and keys: of each head, or of all heads as one vector. */
+  readonly queryKeyNorm?: "head" | "projection";
+  /** Names the norms of a layer: those before attention, behind it, and behind or around the MLP. */
+  readonly norms?: readonly string[];
+  /** What is added to the weights of norms; default 0. */
+  readonly normOffset?: 0 | 1;
+  /** Whether queries, keys and values are one matrix, and gate and up too. */
+  readonly isFused?: boolean;
+  /** Whether a layer norm follows the embedding. */
+  readonly hasEmbeddingNorm?: boolean;
 }
+
+const llamaNorms: readonly string[] = ["input_layernorm", "post_attention_layernorm"];
 
 /** Describes one tensor of a checkpoint. */
 export interface TensorPlan {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly role: "embedding" | "projection" | "bias" | "norm";
+  readonly role: "embedding" | "projection" | "bias" | "norm" | "offset-norm";
+}
+
+/** Plans a matrix `[out, from]`. */
+export function planMatrix(name: string, out: number, from: number): TensorPlan {
+  return { name: `${name}.weight`, shape: [out, from], role: "projection" };
+}
+
+function planProjections(prefix: string, sizes: DecoderSizes, extras: DecoderExtras): TensorPlan[] {
+  const { hiddenSize: E, queryHeadCount: H, keyValueHeadCount: K, headSize: D } = sizes;
+  if (extras.isFused === true) return [planMatrix(`${prefix}.qkv_proj`, (H + 2 * K) * D, E)];
+  const heads = [["q", H] as const, ["k", K] as const, ["v", K] as const];
+  const plans = heads.map(([name, count]) => planMatrix(`${prefix}.${name}_proj`, count * D, E));
+  if (extras.hasQueryKeyValueBias === true) {
+    for (const [name, count] of heads)
+      plans.push({ name: `${prefix}.${name}_proj.bias`, shape: [count * D], role: "bias" });
+  }
+  if (extras.queryKeyNorm !== undefined) {
+    for (const [name, count] of heads.slice(0, 2)) {
+      const size = extras.queryKeyNorm === "head" ? D : count * D;
+      plans.push(planNorm(`${prefix}.${name}_norm`, size, extras));
+    }
+  }
+  return plans;
+}
+
+function planNorm(name: string, size: number, { normOffset = 0 }: DecoderExtras): TensorPlan {
+  return { name: `${name}.weight`, shape: [size], role: normOffset === 0 ? "norm" : "offset-norm" };
 }
 
 function planLayer(prefix: string, sizes: DecoderSizes, extras: DecoderExtras): TensorPlan[] {
-  const { hiddenSize: E, queryHeadCount: H, keyValueHeadCount: K, headSize: D, mlpSize: F } = sizes;
-  const projection = (name: string, out: number, from: number): TensorPlan => ({
-    name: `${prefix}.${name}.weight`,
-    shape: [out, from],
-    role: "projection",
-  });
-  const vector = (name: string, size: number, role: "bias" | "norm"): TensorPlan => ({
-    name: `${prefix}.${name}`,
-    shape: [size],
-    role,
-  });
-  const biases = extras.hasQueryKeyValueBias
-    ? [["q", H] as const, ["k", K] as const, ["v", K] as const].map(([name, heads]) =>
-        vector(`self_attn.${name}_proj.bias`, heads * D, "bias"),
-      )
-    : [];
-  const norms = extras.hasQueryKeyNorm
-    ? ["q", "k"].map((name) => vector(`self_attn.${name}_norm.weight`, D, "norm"))
-    : [];
+  const { hiddenSize: E, queryHeadCount: H, headSize: D, mlpSize: F } = sizes;
+  const [first = "", ...others] = (extras.norms ?? llamaNorms).map((name) =>
+    planNorm(`${prefix}.${name}`, E, extras),
+  );
+  const mlp = `${prefix}.mlp`;
+  const gateAndUp =
+    extras.isFused === true
+      ? [planMatrix(`${mlp}.gate_up_proj`, 2 * F, E)]
+      : [planMatrix(`${mlp}.gate_proj`, F, E), planMatrix(`${mlp}.up_proj`, F, E)];
   return [
-    vector("input_layernorm.weight", E, "norm"),
-    projection("self_attn.q_proj", H * D, E),
-    projection("self_attn.k_proj", K * D, E),
-    projection("self_attn.v_proj", K * D, E),
-    ...biases,
-    ...norms,
-    projection("self_attn.o_proj", E, H * D),
-    vector("post_attention_layernorm.weight", E, "norm"),
-    projection("mlp.gate_proj", F, E),
-    projection("mlp.up_proj", F, E),
-    projection("mlp.down_proj", E, F),
+    ...(first === "" ? [] : [first]),
+    ...planProjections(`${prefix}.self_attn`, sizes, extras),
+    planMatrix(`${prefix}.self_attn.o_proj`, E, H * D),
+    ...others,
+    ...gateAndUp,
+    planMatrix(`${mlp}.down_proj`, E, F),
   ];
 }
 
-/** Lists the tensors of a checkpoint, in the order of its layers. */
+/** Lists the tensors of a checkpoint named as Llama's, in the order of its layers. */
 export function planDecoderTensors(sizes: DecoderSizes, extras: DecoderExtras): TensorPlan[] {
   const { layerCount, hiddenSize: E, vocabularySize: V } = sizes;
   const layers = Array.from({ length: layerCount }, (_, layer) =>
     planLayer(`model.layers.${layer}`, sizes, extras),
   );
-  const head: TensorPlan = { name: "lm_head.weight", shape: [V, E], role: "projection" };
+  const embeddingNorm: TensorPlan[] = [
+    { name: "model.embed_layer_norm.weight", shape: [E], role: "norm" },
+    { name: "model.embed_layer_norm.bias", shape: [E], role: "bias" },
+  ];
   return [
     { name: "model.embed_tokens.weight", shape: [V, E], role: "embedding" },
+    ...(extras.hasEmbeddingNorm === true ? embeddingNorm : []),
     ...layers.flat(),
-    { name: "model.norm.weight", shape: [E], role: "norm" },
-    ...(extras.tied ? [] : [head]),
+    planNorm("model.norm", E, extras),
+    ...(extras.tied ? [] : [planMatrix("lm_head", V, E)]),
   ];
 }
 
@@ -109,6 +136,8 @@ export function drawTensor(generator: RandomGenerator, { shape, role }: TensorPl
   switch (role) {
     case "norm":
       return drawUniform(generator, rows, 1, 0.3);
+    case "offset-norm":
+      return drawUniform(generator, rows, 0, 0.3);
     case "bias":
       return drawUniform(generator, rows, 0, 0.5);
     case "embedding":

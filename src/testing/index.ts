@@ -11,11 +11,11 @@ export {
 } from "./random-checkpoint.ts";
 export { loadScriptedModel, type ScriptedModelOptions } from "./scripted-model.ts";
 export { createScriptedRuntime, type Script, type ScriptedPrompt } from "./scripted-runtime.ts";
+export type { TinyModelType } from "./tiny-families.ts";
 export {
   createTinyAdapterFolder,
   createTinyModelFolder,
   type TinyAdapterOptions,
   type TinyModelOptions,
   type TinyModelSizes,
-  type TinyModelType,
 } from "./tiny-model.ts";

@@ -114,12 +114,10 @@ function planFile(config: RandomCheckpointConfig) {
     mlpSize: config.intermediate_size,
     vocabularySize: config.vocab_size,
   };
-  const extras = {
+  return planDecoderTensors(sizes, {
     tied: config.tie_word_embeddings,
     hasQueryKeyValueBias: config.model_type === "qwen2",
-    hasQueryKeyNorm: false,
-  };
-  return planDecoderTensors(sizes, extras);
+  });
 }
 
 /**

@@ -12,16 +12,8 @@ import type { ContextSettings } from "../memory/geometry.ts";
 import { encodeBfloat16, encodeFloat16 } from "../tensor/half-float.ts";
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
 import { tinyByteLevelJson } from "../text/tiny-tokenizers.ts";
-import {
-  type DecoderExtras,
-  type DecoderSizes,
-  drawTensor,
-  drawUniform,
-  planDecoderTensors,
-} from "./decoder-tensors.ts";
-
-/** Names a family that tiny models come in: a Hugging Face `model_type`. */
-export type TinyModelType = "llama" | "mistral" | "qwen2" | "qwen3";
+import { type DecoderSizes, drawTensor, drawUniform } from "./decoder-tensors.ts";
+import { type TinyModelType, tinyFamilies } from "./tiny-families.ts";
 
 /** Sizes a tiny model. An adapter fits the model of the same sizes. */
 export interface TinyModelSizes {
@@ -63,6 +55,8 @@ export interface TinyAdapterOptions extends TinyModelSizes {
   readonly seed?: number;
   /** R; default 8. */
   readonly rank?: number;
+  /** The layers that have a gate; default all. Layers that attend within a window have none. */
+  readonly gatedLayers?: readonly number[];
   /** The settings that it claims to be trained with; none by default. */
   readonly context?: Partial<ContextSettings>;
 }
@@ -87,20 +81,6 @@ function completeSizes(sizes: TinyModelSizes): Required<TinyModelSizes> {
   return { layerCount, hiddenSize, queryHeadCount, keyValueHeadCount, headSize };
 }
 
-const extrasOf: { readonly [Type in TinyModelType]: Omit<DecoderExtras, "tied"> } = {
-  llama: { hasQueryKeyValueBias: false, hasQueryKeyNorm: false },
-  mistral: { hasQueryKeyValueBias: false, hasQueryKeyNorm: false },
-  qwen2: { hasQueryKeyValueBias: true, hasQueryKeyNorm: false },
-  qwen3: { hasQueryKeyValueBias: false, hasQueryKeyNorm: true },
-};
-
-const fieldsOf: { readonly [Type in TinyModelType]: Readonly<Record<string, unknown>> } = {
-  llama: { architectures: ["LlamaForCausalLM"] },
-  mistral: { architectures: ["MistralForCausalLM"], sliding_window: null },
-  qwen2: { architectures: ["Qwen2ForCausalLM"], use_sliding_window: false },
-  qwen3: { architectures: ["Qwen3ForCausalLM"], use_sliding_window: false },
-};
-
 const encoders: {
   readonly [Type in NonNullable<TinyModelOptions["dtype"]>]: (
     shape: readonly number[],
@@ -115,7 +95,6 @@ const encoders: {
 function describeModel(sizes: DecoderSizes, options: TinyModelOptions): Record<string, unknown> {
   const { modelType = "llama", maxPositions = 2048, tied = true, dtype = "float32" } = options;
   return {
-    ...fieldsOf[modelType],
     model_type: modelType,
     hidden_size: sizes.hiddenSize,
     intermediate_size: sizes.mlpSize,
@@ -132,6 +111,7 @@ function describeModel(sizes: DecoderSizes, options: TinyModelOptions): Record<s
     bos_token_id: bosTokenId,
     eos_token_id: eosTokenId,
     torch_dtype: dtype,
+    ...tinyFamilies[modelType].fields,
     ...options.config,
   };
 }
@@ -168,7 +148,7 @@ export function createTinyModelFolder(options: TinyModelOptions = {}): ModelFold
   const sizes = { ...completeSizes(options), mlpSize: options.mlpSize ?? 128, vocabularySize };
   const generator = xoroshiro128plus(seed);
   const tensors: Record<string, HostTensor> = {};
-  for (const plan of planDecoderTensors(sizes, { ...extrasOf[modelType], tied })) {
+  for (const plan of tinyFamilies[modelType].plan(sizes, tied)) {
     tensors[plan.name] = encoders[dtype](plan.shape, drawTensor(generator, plan));
   }
   return memoryModelFolder(`tiny-${modelType}`, {
@@ -192,7 +172,8 @@ export function createTinyAdapterFolder(options: TinyAdapterOptions = {}): Model
     const length = shape.reduce((product, extent) => product * extent, 1);
     tensors[name] = hostTensor("float32", shape, drawUniform(generator, length, 0, spread));
   };
-  for (let layer = 0; layer < layerCount; layer++) {
+  const every = Array.from({ length: layerCount }, (_, layer) => layer);
+  for (const layer of options.gatedLayers ?? every) {
     const prefix = `layers.${layer}.read_gate`;
     draw(`${prefix}.down.weight`, [rank, H * D], 2 * Math.sqrt(3 / (H * D)));
     draw(`${prefix}.down.bias`, [rank], 0.5);

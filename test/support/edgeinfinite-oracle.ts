@@ -2,27 +2,25 @@
  * The method in its slowest and plainest form: one token at a time, in float64, with loops. The oracle of tests.
  *
  * It keeps keys as they were projected and rotates them anew, at in-cache positions, whenever they are read: a
- * sink at its index, local token n at n - T * commits. It shares no code with the engine. Beyond the definition
- * (reference of EdgeInfinite, arXiv 2503.22196) it knows biases, norms of queries and keys, and an output head.
+ * sink at its index, local token n at n - T * commits. A layer with a window attends to in-cache positions within
+ * it, and has no memory. It shares no code with the engine; what differs between families is in oracles/.
  */
 
 import { openCheckpointWeights } from "../../src/files/checkpoint-files.ts";
 import type { ModelFolder } from "../../src/files/model-folder.ts";
 import { parseSafetensorsHeader, readTensor, type TensorEntry } from "../../src/files/safetensors.ts";
 import { decodeBfloat16, decodeFloat16 } from "../../src/tensor/half-float.ts";
-
-type Weights = ReadonlyMap<string, Float64Array>;
+import { type MakeOracle, OracleConfig, type OracleDecoder } from "./oracles/decoder.ts";
+import { at, dot, multiply, silu, type Weights } from "./oracles/dense.ts";
+import { gemma3TextOracle } from "./oracles/gemma3-text.ts";
+import { gptNeoxOracle } from "./oracles/gpt-neox.ts";
+import { bluelmOracle, graniteOracle, makeLlamaOracle, smollm3Oracle } from "./oracles/llama.ts";
+import { olmo2Oracle } from "./oracles/olmo2.ts";
+import { phi3Oracle } from "./oracles/phi3.ts";
 
 /** Is a checkpoint, and an adapter or none, in float64. */
 export interface OracleModel {
-  readonly layerCount: number;
-  readonly queryHeadCount: number;
-  readonly keyValueHeadCount: number;
-  readonly headSize: number;
-  readonly epsilon: number;
-  /** Radians per position of each pair, `[D/2]`. */
-  readonly inverseFrequencies: readonly number[];
-  readonly weights: Weights;
+  readonly decoder: OracleDecoder;
   readonly gates: Weights | undefined;
 }
 
@@ -48,69 +46,38 @@ async function readAll(entries: ReadonlyMap<string, TensorEntry>): Promise<Weigh
   return all;
 }
 
-/** Reads a model for the oracle; frequencies are theta^(-2i/D) unless given. */
+/** The oracles of families that Llama's does not serve. */
+const oracles: Readonly<Record<string, MakeOracle>> = {
+  smollm3: smollm3Oracle,
+  olmo2: olmo2Oracle,
+  granite: graniteOracle,
+  phi3: phi3Oracle,
+  gemma3_text: gemma3TextOracle,
+  gpt_neox: gptNeoxOracle,
+  BlueLM: bluelmOracle,
+};
+
+/** Reads a model for the oracle; frequencies of a Llama are theta^(-2i/D) unless given. */
 export async function readOracleModel(
   folder: ModelFolder,
   adapter?: ModelFolder,
-  inverseFrequencies?: readonly number[],
+  frequencies?: readonly number[],
 ): Promise<OracleModel> {
-  const config = (await folder.readJson("config.json")) as Record<string, number>;
-  const number = (field: string): number => config[field] ?? Number.NaN;
+  const json = (await folder.readJson("config.json")) as Record<string, unknown>;
   await using checkpoint = await openCheckpointWeights(folder);
   const gates =
     adapter === undefined
       ? undefined
       : (await parseSafetensorsHeader(await adapter.open("adapter_model.safetensors"))).tensors;
-  const half = number("head_dim") / 2;
+  const make =
+    oracles[String(json.model_type)] ?? makeLlamaOracle(() => (frequencies ? { frequencies } : {}));
   return {
-    layerCount: number("num_hidden_layers"),
-    queryHeadCount: number("num_attention_heads"),
-    keyValueHeadCount: number("num_key_value_heads"),
-    headSize: number("head_dim"),
-    epsilon: number("rms_norm_eps"),
-    inverseFrequencies:
-      inverseFrequencies ?? Array.from({ length: half }, (_, pair) => number("rope_theta") ** (-pair / half)),
-    weights: await readAll(checkpoint.tensors),
+    decoder: make(new OracleConfig(json), await readAll(checkpoint.tensors)),
     gates: gates === undefined ? undefined : await readAll(gates),
   };
 }
 
-const at = (vector: ArrayLike<number>, index: number): number => vector[index] ?? Number.NaN;
-const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
-  let sum = 0;
-  for (let index = 0; index < a.length; index++) sum += at(a, index) * at(b, index);
-  return sum;
-};
-const add = (a: readonly number[], b: readonly number[]): number[] => a.map((x, i) => x + at(b, i));
-const silu = (x: number): number => x / (1 + Math.exp(-x));
 const phi = (x: number): number => (x > 0 ? x : Math.expm1(x)) + 1;
-
-function multiply(matrix: Float64Array, x: readonly number[], bias?: Float64Array): number[] {
-  return Array.from({ length: matrix.length / x.length }, (_, row) => {
-    const start = row * x.length;
-    return dot(matrix.subarray(start, start + x.length), x) + (bias === undefined ? 0 : at(bias, row));
-  });
-}
-
-function rmsNorm(x: readonly number[], weight: Float64Array, epsilon: number): number[] {
-  const scale = 1 / Math.sqrt(dot(x, x) / x.length + epsilon);
-  return x.map((value, index) => value * scale * at(weight, index));
-}
-
-function splitHeads(flat: readonly number[], headSize: number): number[][] {
-  return Array.from({ length: flat.length / headSize }, (_, head) =>
-    flat.slice(head * headSize, (head + 1) * headSize),
-  );
-}
-
-function rotate(x: readonly number[], position: number, frequencies: readonly number[]): number[] {
-  const half = frequencies.length;
-  return x.map((value, index) => {
-    const angle = position * at(frequencies, index % half);
-    const other = index < half ? -at(x, index + half) : at(x, index - half);
-    return value * Math.cos(angle) + other * Math.sin(angle);
-  });
-}
 
 /** Is one token's key and value of each key/value head, and its index in the stream. */
 interface Entry {
@@ -127,32 +94,18 @@ interface LayerState {
 
 /** Reads a stream token by token. */
 export class StreamOracle {
-  readonly #model: OracleModel;
+  readonly #decoder: OracleDecoder;
+  readonly #gates: Weights | undefined;
   readonly #context: OracleContext;
   readonly #layers: LayerState[];
   #count = 0;
   commitCount = 0;
 
-  constructor(model: OracleModel, context: OracleContext) {
-    this.#model = model;
+  constructor({ decoder, gates }: OracleModel, context: OracleContext) {
+    this.#decoder = decoder;
+    this.#gates = gates;
     this.#context = context;
-    this.#layers = Array.from({ length: model.layerCount }, () => ({ entries: [], memory: undefined }));
-  }
-
-  #weight(name: string): Float64Array {
-    const weight = this.#model.weights.get(name);
-    if (weight === undefined) throw new Error(`oracle: no tensor ${name}`);
-    return weight;
-  }
-
-  #project(prefix: string, x: readonly number[]): number[] {
-    return multiply(this.#weight(`${prefix}.weight`), x, this.#model.weights.get(`${prefix}.bias`));
-  }
-
-  #heads(prefix: string, name: string, x: readonly number[]): number[][] {
-    const heads = splitHeads(this.#project(`${prefix}.${name}_proj`, x), this.#model.headSize);
-    const norm = this.#model.weights.get(`${prefix}.${name}_norm.weight`);
-    return norm === undefined ? heads : heads.map((head) => rmsNorm(head, norm, this.#model.epsilon));
+    this.#layers = Array.from({ length: decoder.layerCount }, () => ({ entries: [], memory: undefined }));
   }
 
   #place(index: number): number {
@@ -162,7 +115,7 @@ export class StreamOracle {
 
   #commit(): void {
     const { sinkTokens, segmentTokens } = this.#context;
-    const { keyValueHeadCount: K, headSize: D } = this.#model;
+    const { keyValueHeadCount: K, headSize: D } = this.#decoder;
     for (const layer of this.#layers) {
       layer.memory ??= Array.from({ length: K }, () => ({
         M: Array.from({ length: D }, () => new Array<number>(D).fill(0)),
@@ -182,12 +135,15 @@ export class StreamOracle {
     this.commitCount += 1;
   }
 
-  #attendLocally(entries: readonly Entry[], query: readonly number[], head: number): number[] {
-    const { inverseFrequencies, headSize } = this.#model;
-    const rotated = rotate(query, this.#place(this.#count), inverseFrequencies);
+  #attendLocally(layer: number, query: readonly number[], head: number): number[] {
+    const { decoder, position } = { decoder: this.#decoder, position: this.#place(this.#count) };
+    const rotated = decoder.rotate(layer, query, position);
+    const entries = (this.#layers[layer]?.entries ?? []).filter(
+      ({ index }) => position - this.#place(index) < decoder.windowTokens(layer),
+    );
     const scores = entries.map(
       ({ keys, index }) =>
-        dot(rotated, rotate(keys[head] ?? [], this.#place(index), inverseFrequencies)) / Math.sqrt(headSize),
+        dot(rotated, decoder.rotate(layer, keys[head] ?? [], this.#place(index))) * decoder.scoreScale,
     );
     const top = Math.max(...scores);
     const weights = scores.map((score) => Math.exp(score - top));
@@ -198,9 +154,12 @@ export class StreamOracle {
   }
 
   /** Weighs the heads' local outputs against what the memory gives, by the gate. */
-  #fuse(layer: number, state: LayerState, queries: readonly number[][], local: number[][]): number[][] {
-    const { gates, queryHeadCount, keyValueHeadCount } = this.#model;
-    if (gates === undefined || state.memory === undefined) return local;
+  #fuse(layer: number, queries: readonly (readonly number[])[], local: number[][]): number[][] {
+    const { queryHeadCount, keyValueHeadCount } = this.#decoder;
+    const gates = this.#gates;
+    const memories = this.#layers[layer]?.memory;
+    const isLocal = this.#decoder.windowTokens(layer) !== Number.POSITIVE_INFINITY;
+    if (gates === undefined || memories === undefined || isLocal) return local;
     const gate = (name: string): Float64Array => {
       const tensor = gates.get(`layers.${layer}.read_gate.${name}`);
       if (tensor === undefined) throw new Error(`oracle: no gate tensor ${name}`);
@@ -210,7 +169,7 @@ export class StreamOracle {
     const open = multiply(gate("up.weight"), hidden, gate("up.bias")).map((x) => 1 / (1 + Math.exp(-x)));
     return local.map((output, head) => {
       const features = (queries[head] ?? []).map(phi);
-      const memory = state.memory?.[Math.floor(head / (queryHeadCount / keyValueHeadCount))];
+      const memory = memories[Math.floor(head / (queryHeadCount / keyValueHeadCount))];
       const total = dot(features, memory?.z ?? []);
       const g = at(open, head);
       return output.map((value, j) => {
@@ -223,32 +182,20 @@ export class StreamOracle {
   /** Reads one token; gives the logits after it. */
   step(tokenId: number): number[] {
     const { sinkTokens, windowTokens, segmentTokens } = this.#context;
-    const { layerCount, queryHeadCount: H, keyValueHeadCount: K, epsilon, weights } = this.#model;
+    const { layerCount, queryHeadCount: H, keyValueHeadCount: K } = this.#decoder;
     const capacity = sinkTokens + windowTokens + segmentTokens;
     if (this.#count - segmentTokens * this.commitCount >= capacity) this.#commit();
-    const embedding = this.#weight("model.embed_tokens.weight");
-    const E = this.#weight("model.norm.weight").length;
-    let x = Array.from(embedding.subarray(tokenId * E, (tokenId + 1) * E));
+    let x = this.#decoder.embed(tokenId, this.#place(this.#count));
     for (let layer = 0; layer < layerCount; layer++) {
-      const prefix = `model.layers.${layer}`;
-      const state = this.#layers[layer] ?? { entries: [], memory: undefined };
-      const h = rmsNorm(x, this.#weight(`${prefix}.input_layernorm.weight`), epsilon);
-      const queries = this.#heads(`${prefix}.self_attn`, "q", h);
-      const keys = this.#heads(`${prefix}.self_attn`, "k", h);
-      const values = this.#heads(`${prefix}.self_attn`, "v", h);
-      state.entries.push({ index: this.#count, keys, values });
-      const local = queries.map((query, head) =>
-        this.#attendLocally(state.entries, query, Math.floor(head / (H / K))),
-      );
-      const heads = this.#fuse(layer, state, queries, local);
-      x = add(x, this.#project(`${prefix}.self_attn.o_proj`, heads.flat()));
-      const n = rmsNorm(x, this.#weight(`${prefix}.post_attention_layernorm.weight`), epsilon);
-      const up = this.#project(`${prefix}.mlp.up_proj`, n);
-      const gated = this.#project(`${prefix}.mlp.gate_proj`, n).map((value, i) => silu(value) * at(up, i));
-      x = add(x, this.#project(`${prefix}.mlp.down_proj`, gated));
+      x = this.#decoder.runLayer(layer, x, (queries, keys, values) => {
+        this.#layers[layer]?.entries.push({ index: this.#count, keys, values });
+        const local = queries.map((query, head) =>
+          this.#attendLocally(layer, query, Math.floor(head / (H / K))),
+        );
+        return this.#fuse(layer, queries, local);
+      });
     }
     this.#count += 1;
-    const last = rmsNorm(x, this.#weight("model.norm.weight"), epsilon);
-    return multiply(weights.get("lm_head.weight") ?? embedding, last);
+    return this.#decoder.logits(x);
   }
 }
