@@ -80,6 +80,20 @@ describe("edgeinfinite inspect", () => {
     expect(stdout).toMatch(/No adapter was given/);
   });
 
+  it("tells of layers that attend in another way, and of positions that are learned", async () => {
+    for (const [modelType, layers, positions] of [
+      ["gemma3_text", "2, 1 attending within 9 tokens", "2,048 trained"],
+      ["smollm3", "2, 1 without rotary embedding", "2,048 trained"],
+      ["gpt2", "2", "2,048 learned, where streams end"],
+    ] as const) {
+      const path = await folder.writeModel(createTinyModelFolder({ modelType }));
+      const { status, stdout } = await runCommand(["inspect", path]);
+      expect(status).toBe(0);
+      expect(stdout).toMatch(new RegExp(`^ *layers +${layers}$`, "m"));
+      expect(stdout).toMatch(new RegExp(`^ *positions +${positions}$`, "m"));
+    }
+  });
+
   it("says where an ordinary cache ends", async () => {
     const { stdout } = await runCommand(["inspect", model, "--policy", "full"]);
     expect(stdout).toMatch(/8K +too long/);

@@ -11,6 +11,7 @@ import {
 } from "../engine/memory-estimate.ts";
 import { type ModelParts, openModelParts } from "../engine/model-parts.ts";
 import { nodePlatform } from "../engine/node.ts";
+import type { AttentionGeometry } from "../memory/geometry.ts";
 import type { DecoderConfig } from "../models/decoder-config.ts";
 import { elementCount } from "../tensor/shape.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
@@ -122,6 +123,19 @@ function formatTokenizer(tokenizer: Tokenizer | undefined): string {
   return `${formatCount(tokenizer.vocabSize)} tokens, ${template}`;
 }
 
+/** Tells how many layers there are, and which of them attend otherwise than to all that came before. */
+function formatLayers(geometry: AttentionGeometry): string {
+  const parts = [String(geometry.layerCount)];
+  geometry.kinds.forEach(({ windowTokens, inverseFrequencies }, kind) => {
+    const layers = geometry.layerKinds.filter((other) => other === kind).length;
+    if (windowTokens !== Number.POSITIVE_INFINITY)
+      parts.push(`${layers} attending within ${formatCount(windowTokens)} tokens`);
+    if (inverseFrequencies.length === 0 && !geometry.hasLearnedPositions)
+      parts.push(`${layers} without rotary embedding`);
+  });
+  return parts.join(", ");
+}
+
 function formatModel({ parts, tokenizer, totals }: Findings): string {
   const { config, adapter } = parts;
   const { geometry } = config;
@@ -129,19 +143,20 @@ function formatModel({ parts, tokenizer, totals }: Findings): string {
   const stored = totals.map(
     ({ dtype, tensorCount, sizeBytes }) => `${tensorCount} ${dtype} (${formatBytes(sizeBytes)})`,
   );
+  const kindOfPositions = geometry.hasLearnedPositions ? "learned, where streams end" : "trained";
   const output = config.tiedEmbeddings ? "output tied to the embedding" : "output of its own";
   const rows: readonly (readonly [string, string])[] = [
     ["family", config.modelType],
     ["parameters", formatLargeCount(parameters)],
     ["tensors", stored.join(", ")],
-    ["layers", String(geometry.layerCount)],
+    ["layers", formatLayers(geometry)],
     [
       "heads",
       `${geometry.queryHeadCount}, keys and values ${geometry.keyValueHeadCount}, each ${geometry.headSize} wide`,
     ],
     ["width", `${formatCount(geometry.hiddenSize)}, MLP ${formatCount(config.mlpSize)}`],
     ["vocabulary", `${formatCount(config.vocabularySize)}, ${output}`],
-    ["positions", `${formatCount(geometry.maxPositions)} trained`],
+    ["positions", `${formatCount(geometry.maxPositions)} ${kindOfPositions}`],
     ["tokenizer", formatTokenizer(tokenizer)],
     [
       "adapter",
@@ -192,7 +207,7 @@ async function inspect({ terminal, argv, signal }: CommandContext): Promise<void
     throw usageError("one model is inspected", { got: positionals.join(" ") || "none", command: "inspect" });
   const parts = await openParts(model, values, signal);
   try {
-    const findings = await examine(parts, resolveDType(toDType(values.dtype)));
+    const findings = await examine(parts, resolveDType(toDType(values.dtype), parts.family));
     if (values.json) await terminal.stdout.json(toJson(findings));
     else await terminal.stdout.write(formatFindings(findings));
   } finally {

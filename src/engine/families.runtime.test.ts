@@ -12,7 +12,14 @@ import {
   oddContext,
   oddTokens,
 } from "../../test/support/oracle-distance.ts";
-import { bitsOf, largestDifference, logitsOf } from "../../test/support/tiny-sessions.ts";
+import {
+  bitsOf,
+  editTensors,
+  largestDifference,
+  logitsOf,
+  tinyIds,
+} from "../../test/support/tiny-sessions.ts";
+import { UnsupportedError } from "../errors.ts";
 import { loadModel } from "./node.ts";
 
 /** Logits lie between -6 and 6; float32 against float64 measures 2.1e-5 at most. */
@@ -162,5 +169,81 @@ describe("layers with a window", () => {
     );
     const { largest } = await measureOracleDistance({ options, policy: "streaming" });
     expect(largest).toBeLessThan(tolerance);
+  });
+});
+
+describe("gpt2", () => {
+  const options = { modelType: "gpt2", hiddenSize: 60, maxPositions: 150 } as const;
+
+  it.each([
+    ["one at a time", options, 1],
+    ["in pieces", options, 29],
+    ["untied, scores unscaled", { ...options, tied: false, config: { scale_attn_weights: false } }, 7],
+  ] as const)("gives the logits of its definition: %s", async (_, given, pieceTokens) => {
+    const { largest, range } = await measureOracleDistance({ options: given, policy: "full", pieceTokens });
+    expect(largest).toBeLessThan(tolerance);
+    expect(range).toBeGreaterThan(1);
+  });
+
+  it("gives the same with the prefix that some checkpoints have before their names", async () => {
+    const { folder } = createRunFolders({ options, policy: "full" });
+    const prefixed = await editTensors(folder, "model.safetensors", (tensors) => {
+      for (const [name, tensor] of Object.entries(tensors)) {
+        delete tensors[name];
+        tensors[`transformer.${name}`] = tensor;
+      }
+    });
+    const logits = await Promise.all(
+      [folder, prefixed].map(async (from) => {
+        await using model = await loadModel(from, { policy: "full" });
+        const session = model.createSession();
+        await session.append(oddTokens.slice(0, 20));
+        return bitsOf(logitsOf(session));
+      }),
+    );
+    expect(logits[0]).toBe(logits[1]);
+  });
+
+  it("is refused under policies whose streams have no end, with the reason", async () => {
+    const { folder, adapter } = createRunFolders({ options, policy: "paper" });
+    if (adapter === undefined) throw new Error("no adapter");
+    for (const [name, more] of [
+      ["streaming", { policy: "streaming" }],
+      ["paper", { policy: "paper", adapter }],
+      ["paper", { adapter }],
+    ] as const) {
+      const loading = loadModel(folder, more);
+      await expect(loading).rejects.toThrow(UnsupportedError);
+      await expect(loading).rejects.toThrow(
+        "policy: the model has learned a vector for each of 150 positions, so that its streams must end there, " +
+          `got "${name}", expected full. Choose policy "full" for up to 150 tokens`,
+      );
+    }
+  });
+
+  it("runs under the policy full when nothing is asked for, says so, and ends with its positions", async () => {
+    const { folder } = createRunFolders({ options, policy: "full" });
+    await using model = await loadModel(folder);
+    expect(model.policy).toBe("full");
+    expect(model.notices).toEqual([
+      "This model has learned a vector for each of its 150 positions, so a session ends there. " +
+        "Choose one with rotary embedding for streams without end.",
+    ]);
+    const session = model.createSession();
+    await session.append(oddTokens);
+    const again = await model.restoreSession(await session.save());
+    const rest = tinyIds(150 - oddTokens.length);
+    for (const one of [session, again]) await one.append(rest);
+    expect(bitsOf(logitsOf(again))).toBe(bitsOf(logitsOf(session)));
+    await expect(session.append([5])).rejects.toThrow(
+      '151 tokens", expected at most 150. Choose a model with rotary embedding',
+    );
+  });
+
+  it("is not quantised on load, by name", async () => {
+    const { folder } = createRunFolders({ options, policy: "full" });
+    await expect(loadModel(folder, { dtype: "q8" })).rejects.toThrow(
+      'dtype: this version does not quantise gpt2, which keeps its matrices transposed, got "q8", expected f32.',
+    );
   });
 });

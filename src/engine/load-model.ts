@@ -124,12 +124,12 @@ function checkOptions({ dtype = "auto", threads }: LoadOptions): void {
 /** Gives the weights as they will be held; closing them is the caller's part. */
 async function holdWeights(
   platform: Platform,
-  { folder, weights }: ModelParts,
+  { folder, family, weights }: ModelParts,
   model: string,
   options: LoadOptions,
 ): Promise<HeldWeights> {
   const { signal, onProgress } = options;
-  const dtype = resolveDType(options.dtype);
+  const dtype = resolveDType(options.dtype, family);
   if (dtype === "f32") return { tensors: weights.tensors, close: async () => {} };
   const format = quantizedFormats[dtype];
   const report = (receivedBytes: number, totalBytes: number): void =>
@@ -200,11 +200,11 @@ export async function loadModelOn(
 ): Promise<Model> {
   checkOptions(options);
   const { signal, device, threads } = options;
-  const dtype = resolveDType(options.dtype);
   const parts = await openParts(platform, model, options, false);
   let held: HeldWeights | undefined;
   try {
-    const { folder, config, context } = parts;
+    const { folder, family, config, context } = parts;
+    const dtype = resolveDType(options.dtype, family);
     const tokenizer = await loadTokenizer(folder);
     const eosTokenIds = await readEosTokenIds(parts, tokenizer?.eosTokenId, signal);
     const identity = await identify(parts, signal);
@@ -244,7 +244,7 @@ export async function estimateMemoryOn(
   checkOptions(options);
   const parts = await openParts(platform, model, options, true);
   try {
-    return estimate(parts, resolveDType(options.dtype));
+    return estimate(parts, resolveDType(options.dtype, parts.family));
   } finally {
     await parts.close();
   }

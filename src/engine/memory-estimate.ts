@@ -2,9 +2,11 @@
  * How much memory a model and its sessions will need, from headers alone.
  */
 
+import { UnsupportedError } from "../errors.ts";
 import { type ContextSettings, localCapacityTokens } from "../memory/geometry.ts";
 import type { PolicyName } from "../memory/policy.ts";
 import type { DecoderConfig } from "../models/decoder-config.ts";
+import type { ModelFamily } from "../models/family.ts";
 import { elementCount } from "../tensor/shape.ts";
 import type { ModelParts } from "./model-parts.ts";
 import { type QuantizedDType, quantizedBytes, quantizedFormats } from "./quantized-weights.ts";
@@ -31,9 +33,22 @@ export type WeightDType = "f32" | QuantizedDType;
 /** Lists how weights can be asked to be held. */
 export const weightDTypes: readonly (WeightDType | "auto")[] = ["auto", "f32", "q8", "q4"];
 
-/** Returns how weights will be held: `auto` is float32, which changes nothing. */
-export function resolveDType(dtype: WeightDType | "auto" = "auto"): WeightDType {
-  return dtype === "auto" ? "f32" : dtype;
+/**
+ * Returns how a family's weights will be held: `auto` is float32, which changes nothing.
+ * @throws {@link UnsupportedError} when its weights cannot be held so.
+ */
+export function resolveDType(
+  dtype: WeightDType | "auto" | undefined,
+  { modelType, hasTransposedMatrices }: ModelFamily,
+): WeightDType {
+  if (dtype === undefined || dtype === "auto" || dtype === "f32") return "f32";
+  if (!hasTransposedMatrices) return dtype;
+  throw new UnsupportedError({
+    where: "dtype",
+    what: `this version does not quantise ${modelType}, which keeps its matrices transposed`,
+    got: dtype,
+    expected: "f32",
+  });
 }
 
 /**

@@ -29,7 +29,8 @@ export interface MemoryOptions {
   readonly context?: Partial<ContextSettings>;
   /**
    * How sessions remember: `paper` needs an adapter, `streaming` forgets what leaves the window, `full` is an
-   * ordinary KV cache within the trained length. By default `paper` with an adapter and `streaming` without.
+   * ordinary KV cache within the trained length. By default `paper` with an adapter and `streaming` without;
+   * a model with learned positions runs under `full` alone.
    */
   readonly policy?: PolicyName | "auto";
 }
@@ -82,7 +83,12 @@ function noticesOf(
   policy: MemoryPolicy,
   context: ContextSettings,
 ): readonly string[] {
-  if (chosen !== "auto" || policy.name !== "streaming") return [];
+  if (chosen !== "auto") return [];
+  if (policy.name === "full") {
+    const reason = `This model has learned a vector for each of its ${policy.maxLengthTokens} positions`;
+    return [`${reason}, so a session ends there. Choose one with rotary embedding for streams without end.`];
+  }
+  if (policy.name !== "streaming") return [];
   const forgotten = `what leaves the window of ${context.windowTokens} tokens is forgotten (StreamingLLM)`;
   return [`No adapter was given, so there is no memory gate: ${forgotten}. Pass an adapter to remember it.`];
 }
@@ -110,7 +116,8 @@ export async function openModelParts(
   try {
     const context = chooseContext(options.context ?? {}, adapter, config.geometry.maxPositions);
     const chosen = options.policy ?? "auto";
-    const name = chosen === "auto" ? (adapter?.variant ?? "streaming") : chosen;
+    const withoutAdapter = config.geometry.hasLearnedPositions ? "full" : "streaming";
+    const name = chosen === "auto" ? (adapter?.variant ?? withoutAdapter) : chosen;
     const policy = createPolicy(name, { geometry: config.geometry, context, adapter });
     const notices = noticesOf(chosen, policy, context);
     weights = await openCheckpointWeights(folder, signal);

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { loadTiny } from "../../test/support/tiny-sessions.ts";
+import type { PolicyName } from "../memory/policy.ts";
 import { createTinyModelFolder, type TinyModelOptions } from "../testing/tiny-model.ts";
 import type { WeightDType } from "./memory-estimate.ts";
 
@@ -23,8 +24,12 @@ afterAll(async () => {
 
 const stream = Array.from({ length: 90 }, (_, index) => 2 + ((index * 37) % 250));
 
-async function logitsOf(dtype: WeightDType, options: TinyModelOptions = {}): Promise<Float32Array> {
-  await using model = await loadTiny("paper", { dtype }, createTinyModelFolder(options));
+async function logitsOf(
+  dtype: WeightDType,
+  options: TinyModelOptions = {},
+  policy: PolicyName = "paper",
+): Promise<Float32Array> {
+  await using model = await loadTiny(policy, { dtype }, createTinyModelFolder(options));
   const session = model.createSession();
   await session.append(stream);
   return session.logits ?? new Float32Array();
@@ -53,6 +58,14 @@ describe("quantised weights", () => {
       expect(relativeError(exact, q4)).toBeGreaterThan(relativeError(exact, q8));
     });
   }
+
+  it.each(["smollm3", "olmo2", "granite", "phi3", "gemma3_text", "gpt_neox", "BlueLM"] as const)(
+    "of a %s give nearly the same logits",
+    async (modelType) => {
+      const exact = await logitsOf("f32", { modelType }, "streaming");
+      expect(relativeError(exact, await logitsOf("q8", { modelType }, "streaming"))).toBeLessThan(0.05);
+    },
+  );
 
   it("work for an output projection of its own", async () => {
     const exact = await logitsOf("f32", { tied: false });

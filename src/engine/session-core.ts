@@ -30,7 +30,7 @@ export class SessionCore {
 
   /** Refuses more tokens than the policy can hold. @throws {@link InvalidRequestError} */
   assertFits(tokenCount: number): void {
-    const { maxLengthTokens, name } = this.inference.policy;
+    const { maxLengthTokens, name, lengthRemedy } = this.inference.policy;
     const total = this.state.lengthTokens + tokenCount;
     if (total <= maxLengthTokens) return;
     throw new InvalidRequestError({
@@ -38,7 +38,7 @@ export class SessionCore {
       what: `the stream would outgrow the ${name} cache`,
       got: `${total} tokens`,
       expected: `at most ${maxLengthTokens}`,
-      remedy: 'Load the model with policy "streaming" or an adapter: their streams have no end.',
+      ...(lengthRemedy !== undefined && { remedy: lengthRemedy }),
     });
   }
 

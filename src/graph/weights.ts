@@ -115,6 +115,21 @@ export class WeightReader {
   }
 
   /**
+   * Writes `x w (+ bias)` with the matrix `[innerSize, columns]` of that name, kept the other way round.
+   * @throws {@link InvalidModelError} when it is missing, has another shape or is quantised.
+   */
+  transposedLinear(
+    b: GraphBuilder,
+    x: Value,
+    name: string,
+    shape: readonly [number, number],
+    bias?: Value,
+  ): Value {
+    const product = b.matMul(x, this.take(b, name, shape));
+    return bias === undefined ? product : b.add(product, bias);
+  }
+
+  /**
    * Writes the rows of the matrix `[rows, width]` of that name that int64 indices `[n]` pick, as float32.
    * @throws {@link InvalidModelError} when it is missing or has another shape.
    */

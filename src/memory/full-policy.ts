@@ -88,6 +88,9 @@ export function createFullPolicy(geometry: AttentionGeometry, runTokens: number)
   return {
     name: "full",
     maxLengthTokens: geometry.maxPositions,
+    lengthRemedy: geometry.hasLearnedPositions
+      ? "Choose a model with rotary embedding: this one has learned no more positions."
+      : 'Load the model with policy "streaming" or an adapter: their streams have no end.',
     stateBytesAt: (lengthTokens) => 2 * 4 * sizeAt(lengthTokens),
     beginAttention: (b) => beginLocalAttention(b, geometry),
     buildCommitGraph: () => undefined,

@@ -37,6 +37,8 @@ export interface AttentionGeometry {
   readonly kinds: readonly AttentionKind[];
   /** The index of each layer's kind, `[L]`. */
   readonly layerKinds: readonly number[];
+  /** Whether the model has learned a vector for each position, so that none can be moved and no stream is longer. */
+  readonly hasLearnedPositions: boolean;
 }
 
 /** Returns how a layer attends. */

@@ -27,6 +27,7 @@ const placesSymbol = "P";
 /** Stands for minus infinity in masks: finite, so that no device computes infinity minus infinity. */
 const masked = -1e30;
 
+const positionsName = "positions";
 /** Names the input that hides empty places, float32 `[P]`: 0, or very low. */
 export const pastMaskName = "past_mask";
 const pastKeysName = (layer: number): string => `past_keys.${layer}`;
@@ -78,6 +79,8 @@ export class LocalAttentionWriter {
   readonly #splitSizes: Value;
   readonly #isSingle: Value;
   readonly #outputs: Value[] = [];
+  /** int64 `[T]`, for models that have learned their positions. */
+  readonly positions: Value | undefined;
 
   constructor(builder: GraphBuilder, geometry: AttentionGeometry) {
     this.#builder = builder;
@@ -87,6 +90,7 @@ export class LocalAttentionWriter {
       if (rotary === index) this.#rotary.set(index, this.#declareRotary(index, kind));
       if (mask === index) this.#masks.set(index, this.#declareMasks(index));
     });
+    if (geometry.hasLearnedPositions) this.positions = builder.input(positionsName, "int64", [tokensSymbol]);
     this.#splitSizes = builder.input("split_sizes", "int64", [2]);
     this.#isSingle = builder.input("is_single_token", "bool", []);
   }
@@ -235,6 +239,10 @@ export function localAttentionFeeds(
     split_sizes: hostTensor("int64", [2], BigInt64Array.of(BigInt(cache.places), BigInt(tokenCount))),
     is_single_token: hostTensor("bool", [], Uint8Array.of(tokenCount === 1 ? 1 : 0)),
   };
+  if (geometry.hasLearnedPositions) {
+    const positions = BigInt64Array.from({ length: tokenCount }, (_, row) => BigInt(firstPosition + row));
+    feeds[positionsName] = hostTensor("int64", [tokenCount], positions);
+  }
   geometry.kinds.forEach((kind, index) => {
     const { rotary, mask } = inputsOfKind(geometry, kind);
     if (rotary === index) {

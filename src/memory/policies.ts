@@ -40,16 +40,32 @@ const makers: { readonly [Name in PolicyName]: (request: PolicyRequest) => Memor
   full: ({ geometry, context }) => createFullPolicy(geometry, context.segmentTokens),
 };
 
+/** Learned positions cannot be moved, as a commit would have to, nor go on after the last one. */
+function assertEndless(name: PolicyName, { maxPositions, hasLearnedPositions }: AttentionGeometry): void {
+  if (name === "full" || !hasLearnedPositions) return;
+  throw new UnsupportedError({
+    where: "policy",
+    what: `the model has learned a vector for each of ${maxPositions} positions, so that its streams must end there`,
+    got: name,
+    expected: "full",
+    remedy: `Choose policy "full" for up to ${maxPositions} tokens, or a model with rotary embedding for more.`,
+  });
+}
+
 /** Lists the policies. */
 export const policyNames: readonly PolicyName[] = Object.keys(makers) as PolicyName[];
 
 /**
  * Creates a policy by its name.
- * @throws {@link InvalidRequestError} on an unknown name, or when the policy needs an adapter and there is none.
+ * @throws {@link InvalidRequestError} on an unknown name, or when the policy needs an adapter and there is none;
+ * {@link UnsupportedError} when the model cannot be run so.
  */
 export function createPolicy(name: PolicyName, request: PolicyRequest): MemoryPolicy {
   const make = Object.hasOwn(makers, name) ? makers[name] : undefined;
-  if (make !== undefined) return make(request);
+  if (make !== undefined) {
+    assertEndless(name, request.geometry);
+    return make(request);
+  }
   throw new InvalidRequestError({
     where: "policy",
     what: "unknown",

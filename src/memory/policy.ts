@@ -27,6 +27,8 @@ export interface AttentionInputs {
 
 /** Writes the attention of one inference graph. */
 export interface AttentionWriter {
+  /** The positions of the new tokens, int64 `[T]`; only for models that have learned a vector for each. */
+  readonly positions: Value | undefined;
   /** Writes a layer's attention; gives the heads' outputs side by side, `[T, H*D]`, before the output projection. */
   attend(layerIndex: number, inputs: AttentionInputs): Value;
   /** Ends the writing; gives the graph's outputs that the state takes in. */
@@ -79,6 +81,8 @@ export interface MemoryPolicy {
   readonly name: PolicyName;
   /** Most tokens of a stream; Infinity when the state does not grow. */
   readonly maxLengthTokens: number;
+  /** What to do about streams that are longer; undefined when none is. */
+  readonly lengthRemedy?: string;
   /** Bytes of a state that has read `lengthTokens` tokens; constant when the policy is bounded. */
   stateBytesAt(lengthTokens: number): number;
   beginAttention(builder: GraphBuilder): AttentionWriter;

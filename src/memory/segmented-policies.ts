@@ -44,6 +44,7 @@ function writeHeadsSideBySide(
 export function beginLocalAttention(b: GraphBuilder, geometry: AttentionGeometry): AttentionWriter {
   const local = new LocalAttentionWriter(b, geometry);
   return {
+    positions: local.positions,
     attend: (layer, inputs) => writeHeadsSideBySide(b, geometry, local.attend(layer, inputs)),
     finish: () => local.finish(),
   };
@@ -61,6 +62,7 @@ function beginGatedAttention(
   const remembering = new Set(memoryLayers(geometry));
   const openings: Value[] = [];
   return {
+    positions: local.positions,
     attend(layer, inputs) {
       const attention = local.attend(layer, inputs);
       if (!remembering.has(layer)) return attention;

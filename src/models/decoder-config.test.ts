@@ -58,6 +58,7 @@ describe("readDecoderConfig", () => {
           },
         ],
         layerKinds: [0, 0, 0],
+        hasLearnedPositions: false,
       },
       vocabularySize: 77,
       mlpSize: 100,

@@ -225,6 +225,7 @@ function readGeometry(where: string, config: RawDecoderConfig, traits: FamilyTra
     scoreScale: 1 / Math.sqrt(D),
     kinds: [{ ...rotary, windowTokens: Number.POSITIVE_INFINITY }],
     layerKinds: new Array<number>(config.num_hidden_layers).fill(0),
+    hasLearnedPositions: false,
   };
 }
 

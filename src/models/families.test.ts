@@ -345,3 +345,54 @@ describe("BlueLM", () => {
     expect(geometry.maxPositions).toBe(32_768);
   });
 });
+
+describe("gpt2", () => {
+  const own = { n_embd: 48, n_layer: 3, n_head: 6, n_positions: 100, vocab_size: 77, model_type: "gpt2" };
+  const readOwn = async (fields: Fields = {}): Promise<DecoderConfig> => {
+    const json = { ...own, ...fields };
+    return (await loadModelFamily(where, json)).readConfig(where, json);
+  };
+
+  it("reads the fields by their own names, with Hugging Face's defaults for what is absent", async () => {
+    const config = await readOwn();
+    expect(config).toMatchObject({
+      activation: "gelu-tanh",
+      normEpsilon: 1e-5,
+      tiedEmbeddings: true,
+      mlpSize: 4 * 48,
+      hasQueryKeyValueBias: true,
+      hasOutputBias: true,
+      hasMlpBias: true,
+    });
+    expect(config.geometry).toMatchObject({
+      layerCount: 3,
+      queryHeadCount: 6,
+      keyValueHeadCount: 6,
+      hiddenSize: 48,
+      maxPositions: 100,
+      hasLearnedPositions: true,
+    });
+    expect(config.geometry.scoreScale).toBeCloseTo(8 ** -0.5, 15);
+    expect(secondFrequencies(config)).toEqual([undefined, undefined, undefined]);
+  });
+
+  it("takes the width of the MLP from n_inner, and scores as they are with scale_attn_weights false", async () => {
+    const config = await readOwn({ n_inner: 100, scale_attn_weights: false, activation_function: "gelu" });
+    expect(config).toMatchObject({ mlpSize: 100, activation: "gelu" });
+    expect(config.geometry.scoreScale).toBe(1);
+    expect((await readOwn({ n_inner: null })).mlpSize).toBe(4 * 48);
+  });
+
+  it("refuses what it does not run, by name", async () => {
+    for (const [field, value] of [
+      ["scale_attn_by_inverse_layer_idx", true],
+      ["add_cross_attention", true],
+      ["activation_function", "relu"],
+    ] as const) {
+      const refusal = `this version does not run ${field}`;
+      await expectRefusal(readOwn({ [field]: value }), UnsupportedError, refusal);
+    }
+    await expectRefusal(readOwn({ n_head: 0 }), InvalidModelError, "field n_head: ");
+    await expectRefusal(readOwn({ n_embd: undefined }), InvalidModelError, "field n_embd: ");
+  });
+});

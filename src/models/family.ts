@@ -14,6 +14,8 @@ export interface ModelFamily {
   readonly modelType: string;
   /** Whether a tensor of that name is the embedding of tokens. */
   isEmbedding(name: string): boolean;
+  /** Whether checkpoints keep matrices as `[inSize, outSize]`, which cannot be quantised row by row. */
+  readonly hasTransposedMatrices: boolean;
   /** Reads `config.json`. @throws {@link InvalidModelError} {@link UnsupportedError} naming the field. */
   readConfig(where: string, json: unknown): DecoderConfig;
   /** Builds the inference graph over a checkpoint's tensors. @throws {@link InvalidModelError} naming the tensor. */
@@ -34,6 +36,7 @@ export function makeFamily(
   return {
     modelType,
     isEmbedding: (name) => name === `${architecture.names.embedding}.weight`,
+    hasTransposedMatrices: false,
     readConfig,
     buildInferenceGraph: (where, config, tensors, policy) =>
       buildDecoderGraph(architecture, where, config, tensors, policy),

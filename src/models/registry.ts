@@ -16,6 +16,7 @@ const families: Readonly<Record<string, () => Promise<ModelFamily>>> = {
   phi3: async () => (await import("./phi3.ts")).phi3,
   gemma3_text: async () => (await import("./gemma3-text.ts")).gemma3Text,
   gpt_neox: async () => (await import("./gpt-neox.ts")).gptNeox,
+  gpt2: async () => (await import("./gpt2.ts")).gpt2,
   BlueLM: async () => (await import("./bluelm.ts")).bluelm,
 };
 

@@ -36,3 +36,26 @@ export function planGptNeoxTensors(sizes: DecoderSizes): TensorPlan[] {
     planMatrix("embed_out", V, E),
   ];
 }
+
+/** Lists the tensors of a GPT-2 with P positions; matrices are `[inSize, outSize]`. */
+export function planGpt2Tensors(sizes: DecoderSizes, P: number, tied: boolean): TensorPlan[] {
+  const { layerCount, hiddenSize: E, mlpSize: F, vocabularySize: V } = sizes;
+  const layers = Array.from({ length: layerCount }, (_, layer) => {
+    const prefix = `h.${layer}`;
+    return [
+      ...planLayerNorm(`${prefix}.ln_1`, E),
+      ...withBias(planMatrix(`${prefix}.attn.c_attn`, E, 3 * E), 3 * E),
+      ...withBias(planMatrix(`${prefix}.attn.c_proj`, E, E), E),
+      ...planLayerNorm(`${prefix}.ln_2`, E),
+      ...withBias(planMatrix(`${prefix}.mlp.c_fc`, E, F), F),
+      ...withBias(planMatrix(`${prefix}.mlp.c_proj`, F, E), E),
+    ];
+  });
+  return [
+    { name: "wte.weight", shape: [V, E], role: "embedding" },
+    { name: "wpe.weight", shape: [P, E], role: "embedding" },
+    ...layers.flat(),
+    ...planLayerNorm("ln_f", E),
+    ...(tied ? [] : [planMatrix("lm_head", V, E)]),
+  ];
+}

@@ -8,7 +8,7 @@ import {
   planDecoderTensors,
   type TensorPlan,
 } from "./decoder-tensors.ts";
-import { planGptNeoxTensors } from "./gpt-tensors.ts";
+import { planGpt2Tensors, planGptNeoxTensors } from "./gpt-tensors.ts";
 
 /** Names a family that tiny models come in: a Hugging Face `model_type`. */
 export type TinyModelType =
@@ -22,12 +22,15 @@ export type TinyModelType =
   | "phi3"
   | "gemma3_text"
   | "gpt_neox"
+  | "gpt2"
   | "BlueLM";
 
 interface TinyFamily {
-  readonly plan: (sizes: DecoderSizes, tied: boolean) => TensorPlan[];
+  readonly plan: (sizes: DecoderSizes, tied: boolean, maxPositions: number) => TensorPlan[];
   /** Fields to add to those of a Llama, or to put in their place; undefined takes one away. */
   readonly fields: Readonly<Record<string, unknown>>;
+  /** The family's own names of fields that all have, by Llama's. */
+  readonly fieldNames?: Readonly<Record<string, string>>;
 }
 
 const likeLlama =
@@ -104,6 +107,26 @@ export const tinyFamilies: { readonly [Type in TinyModelType]: TinyFamily } = {
       layer_norm_eps: 1e-5,
       rotary_emb_base: 10000,
       rotary_pct: 0.25,
+    },
+  },
+  gpt2: {
+    plan: (sizes, tied, maxPositions) => planGpt2Tensors(sizes, maxPositions, tied),
+    fields: {
+      architectures: ["GPT2LMHeadModel"],
+      num_key_value_heads: undefined,
+      head_dim: undefined,
+      rms_norm_eps: undefined,
+      rope_theta: undefined,
+      hidden_act: undefined,
+      activation_function: "gelu_new",
+      layer_norm_epsilon: 1e-5,
+    },
+    fieldNames: {
+      hidden_size: "n_embd",
+      intermediate_size: "n_inner",
+      num_hidden_layers: "n_layer",
+      num_attention_heads: "n_head",
+      max_position_embeddings: "n_positions",
     },
   },
   BlueLM: {

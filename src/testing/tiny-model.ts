@@ -73,6 +73,7 @@ const tokenizerConfig = {
   clean_up_tokenization_spaces: false,
 };
 
+const defaultPositions = 2048;
 const bosTokenId = 0;
 const eosTokenId = 1;
 
@@ -93,8 +94,9 @@ const encoders: {
 };
 
 function describeModel(sizes: DecoderSizes, options: TinyModelOptions): Record<string, unknown> {
-  const { modelType = "llama", maxPositions = 2048, tied = true, dtype = "float32" } = options;
-  return {
+  const { modelType = "llama", maxPositions = defaultPositions, tied = true, dtype = "float32" } = options;
+  const { fields, fieldNames = {} } = tinyFamilies[modelType];
+  const common = {
     model_type: modelType,
     hidden_size: sizes.hiddenSize,
     intermediate_size: sizes.mlpSize,
@@ -111,9 +113,9 @@ function describeModel(sizes: DecoderSizes, options: TinyModelOptions): Record<s
     bos_token_id: bosTokenId,
     eos_token_id: eosTokenId,
     torch_dtype: dtype,
-    ...tinyFamilies[modelType].fields,
-    ...options.config,
   };
+  const named = Object.entries(common).map(([name, value]) => [fieldNames[name] ?? name, value] as const);
+  return { ...Object.fromEntries(named), ...fields, ...options.config };
 }
 
 /** Lays the tensors out as one file, or as two with the index that names them. */
@@ -143,12 +145,13 @@ function writeWeights(
  */
 export function createTinyModelFolder(options: TinyModelOptions = {}): ModelFolder {
   const { seed = 1, modelType = "llama", tied = true, dtype = "float32", sharded = false } = options;
+  const { maxPositions = defaultPositions } = options;
   const tokenizer = tinyByteLevelJson();
   const vocabularySize = Object.keys(tokenizer.model.vocab).length;
   const sizes = { ...completeSizes(options), mlpSize: options.mlpSize ?? 128, vocabularySize };
   const generator = xoroshiro128plus(seed);
   const tensors: Record<string, HostTensor> = {};
-  for (const plan of tinyFamilies[modelType].plan(sizes, tied)) {
+  for (const plan of tinyFamilies[modelType].plan(sizes, tied, maxPositions)) {
     tensors[plan.name] = encoders[dtype](plan.shape, drawTensor(generator, plan));
   }
   return memoryModelFolder(`tiny-${modelType}`, {

@@ -14,6 +14,7 @@ import { type MakeOracle, OracleConfig, type OracleDecoder } from "./oracles/dec
 import { at, dot, multiply, silu, type Weights } from "./oracles/dense.ts";
 import { gemma3TextOracle } from "./oracles/gemma3-text.ts";
 import { gptNeoxOracle } from "./oracles/gpt-neox.ts";
+import { gpt2Oracle } from "./oracles/gpt2.ts";
 import { bluelmOracle, graniteOracle, makeLlamaOracle, smollm3Oracle } from "./oracles/llama.ts";
 import { olmo2Oracle } from "./oracles/olmo2.ts";
 import { phi3Oracle } from "./oracles/phi3.ts";
@@ -55,6 +56,7 @@ const oracles: Readonly<Record<string, MakeOracle>> = {
   gemma3_text: gemma3TextOracle,
   gpt_neox: gptNeoxOracle,
   BlueLM: bluelmOracle,
+  gpt2: gpt2Oracle,
 };
 
 /** Reads a model for the oracle; frequencies of a Llama are theta^(-2i/D) unless given. */

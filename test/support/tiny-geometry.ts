@@ -21,6 +21,7 @@ export function tinyGeometry(sizes: Partial<AttentionGeometry> = {}): AttentionG
       },
     ],
     layerKinds: new Array<number>(layerCount).fill(0),
+    hasLearnedPositions: false,
     ...sizes,
     queryHeadCount,
     keyValueHeadCount,
