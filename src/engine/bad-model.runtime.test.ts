@@ -159,9 +159,9 @@ describe("a checkpoint is refused", () => {
     ),
     [
       "of an unknown type",
-      withConfig((config) => Object.assign(config, { model_type: "gpt2" })),
+      withConfig((config) => Object.assign(config, { model_type: "opt" })),
       UnsupportedError,
-      /model_type, got "gpt2", expected .*llama/,
+      /model_type, got "opt", expected .*llama/,
     ],
     [
       "with a setting that is not run",
