@@ -10,6 +10,7 @@ import type { ModelFolder } from "../files/model-folder.ts";
 import type { WeightEntry } from "../graph/weights.ts";
 import type { Runtime, RuntimeSession } from "../runtime/runtime.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
+import { openHeldWeights, streamHeldWeights } from "./held-weights.ts";
 import { Inference } from "./inference.ts";
 import {
   estimate,
@@ -26,7 +27,7 @@ import {
   openModelParts,
   readEosTokenIds,
 } from "./model-parts.ts";
-import { openQuantizedWeights, quantizedFormats, streamQuantizedWeights } from "./quantized-weights.ts";
+import { quantizedFormats, quantizeWeights } from "./quantized-weights.ts";
 import type { SessionIdentity } from "./session-file.ts";
 
 /** Tells how far a download is, or the quantising of weights. */
@@ -124,21 +125,22 @@ function checkOptions({ dtype = "auto", threads }: LoadOptions): void {
 /** Gives the weights as they will be held; closing them is the caller's part. */
 async function holdWeights(
   platform: Platform,
-  { folder, family, weights }: ModelParts,
+  { folder, weights, family, config }: ModelParts,
   model: string,
   options: LoadOptions,
 ): Promise<HeldWeights> {
   const { signal, onProgress } = options;
   const dtype = resolveDType(options.dtype, family);
   if (dtype === "f32") return { tensors: weights.tensors, close: async () => {} };
-  const format = quantizedFormats[dtype];
+  const held = quantizeWeights(weights.tensors, quantizedFormats[dtype]);
+  const fused = family.fusedProjections(config);
   const report = (receivedBytes: number, totalBytes: number): void =>
     onProgress?.({ file: `${folder.name} as ${dtype}`, receivedBytes, totalBytes });
-  const write = () => streamQuantizedWeights(weights.tensors, format, report, signal);
-  const key = `${model}-${dtype}-v1`;
+  const write = () => streamHeldWeights(held, { fused, onProgress: report, signal });
+  const key = `${model}-${dtype}-v2`;
   const source = await (platform.keepWeights?.(key, write, signal) ?? collectBytes(key, write()));
   try {
-    const tensors = await openQuantizedWeights(source, weights.tensors, format, signal);
+    const tensors = await openHeldWeights(source, held, signal);
     return { tensors, close: () => source.close() };
   } catch (error) {
     await source.close();

@@ -8,8 +8,9 @@ import type { PolicyName } from "../memory/policy.ts";
 import type { DecoderConfig } from "../models/decoder-config.ts";
 import type { ModelFamily } from "../models/family.ts";
 import { elementCount } from "../tensor/shape.ts";
+import { heldBytes } from "./held-weights.ts";
 import type { ModelParts } from "./model-parts.ts";
-import { type QuantizedDType, quantizedBytes, quantizedFormats } from "./quantized-weights.ts";
+import { type QuantizedDType, quantizedFormats, quantizeWeights } from "./quantized-weights.ts";
 import { recentTokenCount } from "./session-core.ts";
 
 /** Is what an estimate is made from. */
@@ -57,9 +58,10 @@ export function resolveDType(
  */
 function weightBytes({ family, config, weights, adapter }: EstimatedParts, dtype: WeightDType): number {
   let bytes = 0;
+  const heldWeights = dtype === "f32" ? [] : quantizeWeights(weights.tensors, quantizedFormats[dtype]);
+  const heldSizes = new Map(heldWeights.map((weight) => [weight.name, heldBytes(weight)]));
   for (const entry of weights.tensors.values()) {
-    const held =
-      dtype === "f32" ? 4 * elementCount(entry.shape) : quantizedBytes(entry, quantizedFormats[dtype]);
+    const held = heldSizes.get(entry.name) ?? 4 * elementCount(entry.shape);
     const isEmbedding = family.isEmbedding(entry.name);
     if (isEmbedding) bytes += dtype === "f32" ? entry.lengthBytes : held;
     if (!isEmbedding || config.tiedEmbeddings) bytes += held;

@@ -3,28 +3,25 @@ import { collectBytes, memoryByteSource } from "../files/byte-source.ts";
 import { openCheckpointWeights } from "../files/checkpoint-files.ts";
 import { parseSafetensorsHeader, readTensor } from "../files/safetensors.ts";
 import { createTinyModelFolder } from "../testing/tiny-model.ts";
-import {
-  openQuantizedWeights,
-  quantizedBytes,
-  quantizedFormats,
-  streamQuantizedWeights,
-} from "./quantized-weights.ts";
+import { heldBytes, openHeldWeights, streamHeldWeights } from "./held-weights.ts";
+import { quantizedFormats, quantizeWeights } from "./quantized-weights.ts";
 
 async function quantize(dtype: "q8" | "q4", hiddenSize = 64) {
   const folder = createTinyModelFolder({ hiddenSize, mlpSize: 80, dtype: "bfloat16" });
   const { tensors } = await openCheckpointWeights(folder);
   const format = quantizedFormats[dtype];
   const progress: [number, number][] = [];
-  const report = (done: number, total: number): unknown => progress.push([done, total]);
-  const source = await collectBytes("tiny", streamQuantizedWeights(tensors, format, report));
-  return { tensors, format, progress, source };
+  const onProgress = (done: number, total: number): unknown => progress.push([done, total]);
+  const held = quantizeWeights(tensors, format);
+  const source = await collectBytes("tiny", streamHeldWeights(held, { fused: [], onProgress }));
+  return { tensors, format, progress, source, held };
 }
 
-describe("streamQuantizedWeights", () => {
+describe("quantizeWeights", () => {
   for (const dtype of ["q8", "q4"] as const) {
     it(`writes matrices of whole blocks as ${dtype}, and everything else as float32`, async () => {
-      const { tensors, source, format } = await quantize(dtype);
-      const opened = await openQuantizedWeights(source, tensors, format);
+      const { tensors, source, held } = await quantize(dtype);
+      const opened = await openHeldWeights(source, held);
       expect([...opened.keys()]).toEqual([...tensors.keys()]);
       const kinds = new Map(
         [...opened].map(([name, entry]) => [name, "format" in entry ? "blocks" : entry.dtype]),
@@ -58,17 +55,18 @@ describe("streamQuantizedWeights", () => {
   });
 
   it("tells its progress up to the length of the file, which is what was estimated", async () => {
-    const { progress, source, tensors, format } = await quantize("q4");
+    const { progress, source, tensors, held } = await quantize("q4");
     expect(progress).toHaveLength(tensors.size);
     expect(progress.at(-1)).toEqual([source.sizeBytes, source.sizeBytes]);
-    const estimated = [...tensors.values()].reduce((sum, entry) => sum + quantizedBytes(entry, format), 0);
-    const head = (progress[0]?.[0] ?? 0) - quantizedBytes([...tensors.values()][0] ?? fail(), format);
+    const estimated = held.reduce((sum, weight) => sum + heldBytes(weight), 0);
+    const head = (progress[0]?.[0] ?? 0) - heldBytes(held[0] ?? fail());
     expect(source.sizeBytes).toBe(estimated + head);
   });
 
   it("ends on abort", async () => {
     const { tensors } = await openCheckpointWeights(createTinyModelFolder());
-    const stream = streamQuantizedWeights(tensors, quantizedFormats.q8, undefined, AbortSignal.abort());
+    const held = quantizeWeights(tensors, quantizedFormats.q8);
+    const stream = streamHeldWeights(held, { fused: [], signal: AbortSignal.abort() });
     await expect(collectBytes("tiny", stream)).rejects.toThrow(/abort/);
   });
 });
@@ -77,18 +75,16 @@ function fail(): never {
   throw new Error("no tensors");
 }
 
-describe("openQuantizedWeights", () => {
+describe("openHeldWeights", () => {
   it("refuses a file that is not whole", async () => {
-    const { tensors, source, format } = await quantize("q8");
+    const { source, held } = await quantize("q8");
     const half = await source.read(0, Math.floor(source.sizeBytes / 2));
-    await expect(openQuantizedWeights(memoryByteSource("half", half), tensors, format)).rejects.toThrow(
-      /half/,
-    );
+    await expect(openHeldWeights(memoryByteSource("half", half), held)).rejects.toThrow(/half/);
   });
 
   it("refuses a file of another checkpoint", async () => {
-    const { source, format } = await quantize("q8");
-    const { tensors } = await quantize("q8", 96);
-    await expect(openQuantizedWeights(source, tensors, format)).rejects.toThrow(/do not fit the checkpoint/);
+    const { source } = await quantize("q8");
+    const { held } = await quantize("q8", 96);
+    await expect(openHeldWeights(source, held)).rejects.toThrow(/do not fit the checkpoint/);
   });
 });

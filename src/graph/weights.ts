@@ -29,6 +29,55 @@ function isInBlocks(entry: WeightEntry): entry is BlockEntry {
   return "format" in entry;
 }
 
+/** Is one of several matrices that multiply the same x. */
+export interface LinearPart {
+  readonly name: string;
+  /** `[columns, innerSize]`. */
+  readonly shape: readonly [number, number];
+  /** float32 `[columns]`. */
+  readonly bias?: Value | undefined;
+}
+
+/** Joins stretches of one file that lie behind one another; undefined when they do not. */
+function joinStretches(entries: readonly (TensorEntry | undefined)[]): TensorEntry | undefined {
+  const [first] = entries;
+  if (first === undefined) return undefined;
+  let end = first.offset;
+  let rows = 0;
+  for (const entry of entries) {
+    if (entry?.source !== first.source || entry.offset !== end) return undefined;
+    end += entry.lengthBytes;
+    rows += entry.shape[0] ?? 0;
+  }
+  return { ...first, shape: [rows, ...first.shape.slice(1)], lengthBytes: end - first.offset };
+}
+
+/**
+ * Joins matrices in blocks of one format into one with the rows of all; undefined unless their blocks, scales and
+ * zero points each lie behind one another in the file.
+ */
+function joinBlocks(entries: readonly WeightEntry[]): BlockEntry | undefined {
+  const blocks = entries.filter(isInBlocks);
+  const [first] = blocks;
+  if (first === undefined || blocks.length !== entries.length) return undefined;
+  const { bits, blockSize } = first.format;
+  if (blocks.some(({ format }) => format.bits !== bits || format.blockSize !== blockSize)) return undefined;
+  const data = joinStretches(blocks.map((entry) => entry.data));
+  const scales = joinStretches(blocks.map((entry) => entry.scales));
+  const zeroPoints = joinStretches(blocks.map((entry) => entry.zeroPoints));
+  if (data === undefined || scales === undefined) return undefined;
+  if (zeroPoints === undefined && blocks.some((entry) => entry.zeroPoints !== undefined)) return undefined;
+  const rows = scales.shape[0] ?? 0;
+  return {
+    name: blocks.map(({ name }) => name).join("+"),
+    shape: [rows, first.shape[1] ?? 0],
+    format: first.format,
+    data,
+    scales,
+    ...(zeroPoints !== undefined && { zeroPoints }),
+  };
+}
+
 /** Hands out the tensors of a checkpoint or adapter by name. */
 export class WeightReader {
   readonly #where: string;
@@ -102,6 +151,12 @@ export class WeightReader {
     return values;
   }
 
+  #product(b: GraphBuilder, x: Value, entry: BlockEntry, bias: Value | undefined): Value {
+    const format = { ...entry.format, innerSize: entry.shape[1] ?? 0, accuracyLevel: 4 } as const;
+    const product = b.matMulNBits(x, this.#blocks(b, entry), format);
+    return bias === undefined ? product : b.add(product, bias);
+  }
+
   /**
    * Writes `x w^T (+ bias)` with the matrix `[columns, innerSize]` of that name, plain or in blocks.
    * @throws {@link InvalidModelError} when it is missing or has another shape.
@@ -109,9 +164,26 @@ export class WeightReader {
   linear(b: GraphBuilder, x: Value, name: string, shape: readonly [number, number], bias?: Value): Value {
     const entry = this.#find(name, shape);
     if (!isInBlocks(entry)) return b.linear(x, b.cast(this.#plain(b, entry), "float32"), bias);
-    const format = { ...entry.format, innerSize: shape[1], accuracyLevel: 4 } as const;
-    const product = b.matMulNBits(x, this.#blocks(b, entry), format);
-    return bias === undefined ? product : b.add(product, bias);
+    return this.#product(b, x, entry, bias);
+  }
+
+  /**
+   * Writes the products of one x with several matrices: as one product where the file holds them behind one
+   * another in blocks of one format, which saves reading x again and starting more kernels; else one each.
+   * @returns `[n, columns]` of each.
+   * @throws {@link InvalidModelError} when one is missing or has another shape.
+   */
+  linears(b: GraphBuilder, x: Value, parts: readonly LinearPart[]): readonly Value[] {
+    const joined = joinBlocks(parts.map(({ name, shape }) => this.#find(name, shape)));
+    if (joined === undefined) {
+      return parts.map(({ name, shape, bias }) => this.linear(b, x, name, shape, bias));
+    }
+    const product = this.#product(b, x, joined, undefined);
+    const columns = parts.map(({ shape }) => shape[0]);
+    return b.split(product, 1, columns).map((value, index) => {
+      const bias = parts[index]?.bias;
+      return bias === undefined ? value : b.add(value, bias);
+    });
   }
 
   /**

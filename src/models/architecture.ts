@@ -73,6 +73,8 @@ export interface DecoderArchitecture {
   ) => Value;
   /** Writes the normalisation of the last axis, of width `size`. */
   readonly writeNorm: (context: LayerContext, x: Value, prefix: string, size: number) => Value;
+  /** Names, within a layer, of matrices that multiply the same x, group by group; without `.weight`. */
+  readonly multipliedTogether: readonly (readonly string[])[];
   readonly writeProjections: (context: LayerContext, prefix: string, hidden: Value) => Projections;
   readonly writeMlp: (context: LayerContext, prefix: string, hidden: Value) => Value;
   /** Whether a checkpoint may carry a tensor that no graph needs. */

@@ -18,6 +18,8 @@ export interface ModelFamily {
   readonly hasTransposedMatrices: boolean;
   /** Reads `config.json`. @throws {@link InvalidModelError} {@link UnsupportedError} naming the field. */
   readConfig(where: string, json: unknown): DecoderConfig;
+  /** Lists matrices that multiply the same x, group by group: holding them together lets one product do it. */
+  fusedProjections(config: DecoderConfig): readonly (readonly string[])[];
   /** Builds the inference graph over a checkpoint's tensors. @throws {@link InvalidModelError} naming the tensor. */
   buildInferenceGraph(
     where: string,
@@ -38,6 +40,12 @@ export function makeFamily(
     isEmbedding: (name) => name === `${architecture.names.embedding}.weight`,
     hasTransposedMatrices: false,
     readConfig,
+    fusedProjections: ({ geometry }) =>
+      Array.from({ length: geometry.layerCount }, (_, layer) =>
+        architecture.multipliedTogether.map((group) =>
+          group.map((name) => `${architecture.names.layers}.${layer}.${name}.weight`),
+        ),
+      ).flat(),
     buildInferenceGraph: (where, config, tensors, policy) =>
       buildDecoderGraph(architecture, where, config, tensors, policy),
   };

@@ -59,6 +59,7 @@ export const gptNeox: ModelFamily = makeFamily(
     writeEmbedding: llamaArchitecture.writeEmbedding,
     writeLinear: llamaArchitecture.writeLinear,
     writeNorm: writeLayerNorm,
+    multipliedTogether: [],
     writeProjections: makeInterleavedProjections("query_key_value"),
     writeMlp: makePlainMlp("dense_h_to_4h", "dense_4h_to_h"),
     isBuffer: (name) => /\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)$/.test(name),

@@ -94,6 +94,7 @@ function makeArchitecture(prefix: string): DecoderArchitecture {
       return weights.transposedLinear(builder, x, `${name}.weight`, [inSize, outSize], bias);
     },
     writeNorm: writeLayerNorm,
+    multipliedTogether: [],
     writeProjections: makeFusedProjections("c_attn"),
     writeMlp: makePlainMlp("c_fc", "c_proj"),
     isBuffer: (name) => /\.attn\.(bias|masked_bias)$/.test(name),
@@ -106,6 +107,7 @@ export const gpt2: ModelFamily = {
   isEmbedding: (name) => /^(transformer\.)?wte\.weight$/.test(name),
   hasTransposedMatrices: true,
   readConfig,
+  fusedProjections: () => [],
   buildInferenceGraph(where, config, tensors, policy) {
     const hasPrefix = tensors.has("transformer.wte.weight");
     const architecture = makeArchitecture(hasPrefix ? "transformer." : "");

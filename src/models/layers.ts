@@ -3,6 +3,7 @@
  */
 
 import type { Value } from "../graph/graph.ts";
+import type { LinearPart } from "../graph/weights.ts";
 import { tokensSymbol } from "../memory/local-attention.ts";
 import type { AttentionWriter } from "../memory/policy.ts";
 import type { DecoderArchitecture, LayerContext } from "./architecture.ts";
@@ -20,6 +21,27 @@ export const writeLinear: DecoderArchitecture["writeLinear"] = (
   const bias = hasBias ? weights.take(builder, `${prefix}.bias`, [outSize]) : undefined;
   return weights.linear(builder, x, `${prefix}.weight`, [outSize, inSize], bias);
 };
+
+/** Says which product of several is meant: the name of its tensors, and its columns. */
+export interface LinearName {
+  readonly prefix: string;
+  readonly outSize: number;
+}
+
+/** Writes the products of one x `[T, inSize]` with several matrices, as one where they are held together. */
+export function writeLinears(
+  { builder, weights }: LayerContext,
+  x: Value,
+  names: readonly LinearName[],
+  inSize: number,
+  hasBias: boolean,
+): readonly Value[] {
+  const parts = names.map(({ prefix, outSize }): LinearPart => {
+    const bias = hasBias ? weights.take(builder, `${prefix}.bias`, [outSize]) : undefined;
+    return { name: `${prefix}.weight`, shape: [outSize, inSize], bias };
+  });
+  return weights.linears(builder, x, parts);
+}
 
 /** Writes the rows of the embedding that the token ids `[T]` name. Rows are widened after the look-up. */
 export const writeTokenEmbedding: DecoderArchitecture["writeEmbedding"] = (

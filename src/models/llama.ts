@@ -27,6 +27,10 @@ export const llamaArchitecture: DecoderArchitecture = {
   writeEmbedding: writeTokenEmbedding,
   writeLinear,
   writeNorm: writeRmsNorm,
+  multipliedTogether: [
+    ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+    ["mlp.gate_proj", "mlp.up_proj"],
+  ],
   writeProjections: writeSeparateProjections,
   writeMlp: writeGatedMlp,
   isBuffer: (name) => name.endsWith(".rotary_emb.inv_freq"),

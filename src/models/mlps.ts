@@ -6,6 +6,7 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/graph.ts";
 import type { DecoderArchitecture } from "./architecture.ts";
 import type { Activation } from "./decoder-config.ts";
+import { writeLinears } from "./layers.ts";
 
 type WriteMlp = DecoderArchitecture["writeMlp"];
 
@@ -20,8 +21,8 @@ export const writeGatedMlp: WriteMlp = (context, prefix, x) => {
   const { builder, config, architecture } = context;
   const { mlpSize: F, hasMlpBias } = config;
   const E = config.geometry.hiddenSize;
-  const gate = architecture.writeLinear(context, x, `${prefix}.gate_proj`, F, E, hasMlpBias);
-  const up = architecture.writeLinear(context, x, `${prefix}.up_proj`, F, E, hasMlpBias);
+  const names = ["gate_proj", "up_proj"].map((name) => ({ prefix: `${prefix}.${name}`, outSize: F }));
+  const [gate = x, up = x] = writeLinears(context, x, names, E, hasMlpBias);
   const inner = builder.mul(activations[config.activation](builder, gate), up);
   return architecture.writeLinear(context, inner, `${prefix}.down_proj`, E, F, hasMlpBias);
 };

@@ -5,6 +5,7 @@
 import type { Value } from "../graph/graph.ts";
 import { tokensSymbol } from "../memory/local-attention.ts";
 import type { DecoderArchitecture, LayerContext, Projections } from "./architecture.ts";
+import { writeLinears } from "./layers.ts";
 
 type WriteProjections = DecoderArchitecture["writeProjections"];
 
@@ -22,20 +23,16 @@ function split(
 
 /** Writes three matrices, as Llama has them: `q_proj` `[H*D, E]`, `k_proj` and `v_proj` `[K*D, E]`. */
 export const writeSeparateProjections: WriteProjections = (context, prefix, hidden) => {
-  const { builder, config, architecture } = context;
+  const { builder, config } = context;
   const { queryHeadCount: H, keyValueHeadCount: K, headSize: D, hiddenSize: E } = config.geometry;
-  const project = (name: string, heads: number): Value => {
-    const flat = architecture.writeLinear(
-      context,
-      hidden,
-      `${prefix}.${name}_proj`,
-      heads * D,
-      E,
-      config.hasQueryKeyValueBias,
-    );
-    return builder.reshape(flat, [tokensSymbol, heads, D]);
-  };
-  return { query: project("q", H), key: project("k", K), value: project("v", K) };
+  const names = [["q", H] as const, ["k", K] as const, ["v", K] as const].map(([name, heads]) => ({
+    prefix: `${prefix}.${name}_proj`,
+    outSize: heads * D,
+  }));
+  const products = writeLinears(context, hidden, names, E, config.hasQueryKeyValueBias);
+  const [query = hidden, key = hidden, value = hidden] = products;
+  const shape = (flat: Value, heads: number): Value => builder.reshape(flat, [tokensSymbol, heads, D]);
+  return { query: shape(query, H), key: shape(key, K), value: shape(value, K) };
 };
 
 /** Makes the writer of one matrix of all queries, then all keys, then all values: `[(H + 2K) * D, E]`. */
