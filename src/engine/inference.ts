@@ -5,25 +5,46 @@
  * working memory would add up.
  */
 
-import { DisposedError, InternalError } from "../errors.ts";
+import { DisposedError } from "../errors.ts";
 import type { MemoryPolicy, MemoryState } from "../memory/policy.ts";
 import { inferenceNames } from "../models/decoder.ts";
 import { Mutex } from "../runtime/mutex.ts";
 import type { RuntimeSession } from "../runtime/runtime.ts";
+import {
+  hostFloats,
+  hostMemory,
+  releaseTensors,
+  type Tensor,
+  type TensorMemory,
+} from "../runtime/tensor-memory.ts";
 import { hostTensor } from "../tensor/host-tensor.ts";
 
 /** Runs a model's graphs. */
 export class Inference implements AsyncDisposable {
   readonly policy: MemoryPolicy;
-  readonly #forward: RuntimeSession;
-  readonly #commit: RuntimeSession | undefined;
+  /** Where states live. */
+  readonly memory: TensorMemory;
+  readonly #forward: RuntimeSession<Tensor>;
+  readonly #commit: RuntimeSession<Tensor> | undefined;
   readonly #mutex = new Mutex();
   #isDisposed = false;
 
-  constructor(policy: MemoryPolicy, forward: RuntimeSession, commit: RuntimeSession | undefined) {
+  /** @param memory where states live: on the host, unless the runtime has a place for them. */
+  constructor(
+    policy: MemoryPolicy,
+    forward: RuntimeSession<Tensor>,
+    commit: RuntimeSession<Tensor> | undefined,
+    memory: TensorMemory = hostMemory,
+  ) {
     this.policy = policy;
     this.#forward = forward;
     this.#commit = commit;
+    this.memory = memory;
+  }
+
+  /** Creates an empty state. @throws {@link OutOfMemoryError} when there is no room for it. */
+  createState(): MemoryState {
+    return this.policy.createState(this.memory);
   }
 
   /**
@@ -34,16 +55,16 @@ export class Inference implements AsyncDisposable {
   read(state: MemoryState, tokenIds: readonly number[]): Promise<Float32Array> {
     return this.#mutex.run(async () => {
       this.#assertOpen();
+      await this.memory.ready();
       const count = tokenIds.length;
       const outputs = await this.#forward.run({
         ...state.feeds(count),
         [inferenceNames.tokenIds]: hostTensor("int64", [count], BigInt64Array.from(tokenIds, BigInt)),
         [inferenceNames.logitRows]: hostTensor("int64", [1], BigInt64Array.of(BigInt(count - 1))),
       });
-      const logits = outputs[inferenceNames.logits]?.data;
-      if (!(logits instanceof Float32Array))
-        throw new InternalError({ where: "inference", what: "no logits came out" });
+      const logits = hostFloats(outputs[inferenceNames.logits], inferenceNames.logits);
       state.absorb(outputs, count);
+      releaseTensors(outputs);
       return logits;
     });
   }

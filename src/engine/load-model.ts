@@ -7,8 +7,11 @@
 import { InvalidRequestError, UnsupportedError } from "../errors.ts";
 import { type ByteSource, collectBytes } from "../files/byte-source.ts";
 import type { ModelFolder } from "../files/model-folder.ts";
+import type { Graph } from "../graph/graph.ts";
 import type { WeightEntry } from "../graph/weights.ts";
+import { isNewRows } from "../memory/local-attention.ts";
 import type { Runtime, RuntimeSession } from "../runtime/runtime.ts";
+import type { Tensor } from "../runtime/tensor-memory.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import { openHeldWeights, streamHeldWeights } from "./held-weights.ts";
 import { Inference } from "./inference.ts";
@@ -175,13 +178,17 @@ async function buildInference(
   signal: AbortSignal | undefined,
 ): Promise<Inference> {
   const graph = family.buildInferenceGraph(folder.name, config, tensors, policy);
-  const forward = await runtime.createSession(graph, signal);
-  let commit: RuntimeSession | undefined;
+  const outputsOf = (of: Graph): string[] => of.outputs.map(({ name }) => name);
+  // Where the device can keep it, what the state takes in never comes to the host.
+  const compile = (of: Graph, kept: readonly string[]): Promise<RuntimeSession<Tensor>> =>
+    runtime.device?.createSession(of, kept, signal) ?? runtime.createSession(of, signal);
+  const forward = await compile(graph, outputsOf(graph).filter(isNewRows));
+  let commit: RuntimeSession<Tensor> | undefined;
   try {
     const commitGraph = policy.buildCommitGraph();
-    if (commitGraph !== undefined) commit = await runtime.createSession(commitGraph, signal);
+    if (commitGraph !== undefined) commit = await compile(commitGraph, outputsOf(commitGraph));
     signal?.throwIfAborted();
-    return new Inference(policy, forward, commit);
+    return new Inference(policy, forward, commit, runtime.device?.memory);
   } catch (error) {
     await commit?.[Symbol.asyncDispose]();
     await forward[Symbol.asyncDispose]();

@@ -114,7 +114,7 @@ export class Model implements AsyncDisposable {
   createSession(): Session {
     this.#assertOpen();
     const { inference } = this.#parts;
-    return new Session(this.#shared, new SessionCore(inference, inference.policy.createState()));
+    return new Session(this.#shared, new SessionCore(inference, inference.createState()));
   }
 
   /**
@@ -125,7 +125,13 @@ export class Model implements AsyncDisposable {
   async restoreSession(bytes: Uint8Array): Promise<Session> {
     this.#assertOpen();
     const { inference, identity, config } = this.#parts;
-    const snapshot = decodeSession(bytes, identity, inference.policy, config.vocabularySize);
+    const snapshot = decodeSession(
+      bytes,
+      identity,
+      inference.policy,
+      config.vocabularySize,
+      inference.memory,
+    );
     const core = new SessionCore(inference, snapshot.state);
     core.logits = snapshot.logits;
     core.recentIds = snapshot.recentIds;

@@ -69,7 +69,8 @@ export class SessionCore {
 
   /** Starts over, empty. */
   reset(): void {
-    this.state = this.inference.policy.createState();
+    this.state.release();
+    this.state = this.inference.createState();
     this.logits = undefined;
     this.recentIds = [];
     this.transcript = undefined;

@@ -59,23 +59,23 @@ function edit(bytes: Uint8Array, change: (copy: Uint8Array, view: DataView) => v
   return copy;
 }
 
-const saved = encodeSession(identity, makeSnapshot(20));
+const saved = await encodeSession(identity, makeSnapshot(20));
 
 describe("a saved session", () => {
-  it("comes back whole at any length", () => {
+  it("comes back whole at any length", async () => {
     // C is 10: empty, partly filled, full, and at several places of later segments.
     for (const length of [0, 1, 2, 9, 10, 11, 12, 13, 14, 1000, 1001, 1002]) {
       const snapshot = makeSnapshot(length);
-      const again = decode(encodeSession(identity, snapshot));
+      const again = decode(await encodeSession(identity, snapshot));
       expect(again.state.lengthTokens).toBe(length);
       expect(again.state.commitCount).toBe(snapshot.state.commitCount);
-      expect(again.state.exportArrays()).toEqual(snapshot.state.exportArrays());
+      expect(await again.state.exportArrays()).toEqual(await snapshot.state.exportArrays());
       expect(again.logits).toEqual(snapshot.logits);
       expect(again.recentIds).toEqual(snapshot.recentIds);
     }
   });
 
-  it("keeps the conversation's digests", () => {
+  it("keeps the conversation's digests", async () => {
     const transcript = {
       baseTokens: 3,
       messageCount: 2,
@@ -84,28 +84,30 @@ describe("a saved session", () => {
       replyDigest: null,
       replyEnd: " \n",
     };
-    expect(decode(encodeSession(identity, makeSnapshot(20, { transcript }))).transcript).toEqual(transcript);
+    expect(decode(await encodeSession(identity, makeSnapshot(20, { transcript }))).transcript).toEqual(
+      transcript,
+    );
     expect(decode(saved).transcript).toBeUndefined();
   });
 
-  it("is the same bytes for the same session", () => {
-    expect(encodeSession(identity, makeSnapshot(20))).toEqual(saved);
+  it("is the same bytes for the same session", async () => {
+    expect(await encodeSession(identity, makeSnapshot(20))).toEqual(saved);
   });
 
-  it("is read from the middle of a larger buffer, at any alignment", () => {
+  it("is read from the middle of a larger buffer, at any alignment", async () => {
     for (const offset of [0, 1, 3, 4]) {
       const larger = new Uint8Array(saved.length + 16).fill(255);
       larger.set(saved, offset);
       const again = decode(larger.subarray(offset, offset + saved.length));
-      expect(again.state.exportArrays()).toEqual(makeSnapshot(20).state.exportArrays());
+      expect(await again.state.exportArrays()).toEqual(await makeSnapshot(20).state.exportArrays());
     }
   });
 
-  it("does not keep the caller's bytes", () => {
+  it("does not keep the caller's bytes", async () => {
     const bytes = saved.slice();
     const again = decode(bytes);
     bytes.fill(0);
-    expect(again.state.exportArrays()).toEqual(makeSnapshot(20).state.exportArrays());
+    expect(await again.state.exportArrays()).toEqual(await makeSnapshot(20).state.exportArrays());
   });
 });
 
@@ -177,7 +179,7 @@ describe("bytes that are refused", () => {
       expect(refusalOf(saved, policy, { ...identity, ...other })).toMatch(reason);
   });
 
-  it("are those whose arrays are not of the stream's length, though every digest is right", () => {
+  it("are those whose arrays are not of the stream's length, though every digest is right", async () => {
     const { state } = makeSnapshot(20);
     const wrapped = new Proxy(state, {
       get(target, name) {
@@ -186,14 +188,14 @@ describe("bytes that are refused", () => {
         return typeof value === "function" ? value.bind(target) : value;
       },
     });
-    expect(refusalOf(encodeSession(identity, { ...makeSnapshot(20), state: wrapped }))).toContain(
+    expect(refusalOf(await encodeSession(identity, { ...makeSnapshot(20), state: wrapped }))).toContain(
       "arrays do not fit the length",
     );
-    expect(refusalOf(encodeSession(identity, { ...makeSnapshot(20), logits: undefined }))).toContain(
+    expect(refusalOf(await encodeSession(identity, { ...makeSnapshot(20), logits: undefined }))).toContain(
       "arrays do not fit the length",
     );
     expect(
-      refusalOf(encodeSession(identity, { ...makeSnapshot(20), logits: new Float32Array(V + 1) })),
+      refusalOf(await encodeSession(identity, { ...makeSnapshot(20), logits: new Float32Array(V + 1) })),
     ).toContain("arrays do not fit the length");
   });
 });

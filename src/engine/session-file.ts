@@ -16,6 +16,7 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { z } from "zod";
 import { InvalidRequestError, UnsupportedError } from "../errors.ts";
 import type { MemoryPolicy, MemoryState } from "../memory/policy.ts";
+import type { TensorMemory } from "../runtime/tensor-memory.ts";
 import type { ChatTranscript } from "./transcript.ts";
 
 const magic = new TextEncoder().encode("EDGEINF\0");
@@ -68,11 +69,11 @@ const headerSchema = z.object({
 });
 
 /** Encodes a session. */
-export function encodeSession(
+export async function encodeSession(
   identity: SessionIdentity,
   { state, logits, recentIds, transcript }: SessionSnapshot,
-): Uint8Array {
-  const arrays = [...state.exportArrays()];
+): Promise<Uint8Array> {
+  const arrays = [...(await state.exportArrays())];
   if (logits !== undefined) arrays.push({ name: "logits", data: logits });
   const header = {
     identity,
@@ -205,6 +206,7 @@ function readArrays(
 
 /**
  * Decodes a session for a model.
+ * @param memory where its state will live; the host by default.
  * @throws {@link InvalidRequestError} {@link UnsupportedError} with the reason why it cannot be used.
  */
 export function decodeSession(
@@ -212,6 +214,7 @@ export function decodeSession(
   identity: SessionIdentity,
   policy: MemoryPolicy,
   vocabularySize: number,
+  memory?: TensorMemory,
 ): SessionSnapshot {
   const { header, payloadOffset } = readHeader(bytes);
   checkIdentity(header.identity, identity);
@@ -249,7 +252,7 @@ export function decodeSession(
   const data = readArrays(bytes, payloadOffset, arrays);
   const logits = data.get("logits");
   return {
-    state: policy.restoreState(lengthTokens, data),
+    state: policy.restoreState(lengthTokens, data, memory),
     logits: logits instanceof Float32Array ? logits : undefined,
     recentIds: header.recentIds,
     transcript: header.transcript,

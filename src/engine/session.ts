@@ -176,6 +176,8 @@ export class Session implements Disposable {
 
   /** Ends the session and lets its memory go; using it afterwards throws {@link DisposedError}. */
   dispose(): void {
+    // A call under way ends by itself; its state is then let go with it.
+    if (this.#activity === undefined) this.#live?.state.release();
     this.#live = undefined;
   }
 

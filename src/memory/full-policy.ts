@@ -5,6 +5,7 @@
 
 import { InternalError } from "../errors.ts";
 import type { NamedTensors } from "../runtime/runtime.ts";
+import type { TensorMemory } from "../runtime/tensor-memory.ts";
 import type { AttentionGeometry } from "./geometry.ts";
 import { absorbLocal, localAttentionFeeds } from "./local-attention.ts";
 import { LocalCache } from "./local-cache.ts";
@@ -14,13 +15,10 @@ import { beginLocalAttention } from "./segmented-policies.ts";
 /** Places that an empty cache has; buffers double from there. */
 const initialTokens = 256;
 
-function createCache(geometry: AttentionGeometry): LocalCache {
+function createCache(geometry: AttentionGeometry, memory: TensorMemory | undefined): LocalCache {
   const capacityTokens = geometry.maxPositions;
-  return new LocalCache(geometry, {
-    capacityTokens,
-    settledTokens: 0,
-    initialTokens: Math.min(initialTokens, capacityTokens),
-  });
+  const sizes = { capacityTokens, settledTokens: 0, initialTokens: Math.min(initialTokens, capacityTokens) };
+  return new LocalCache(geometry, sizes, memory);
 }
 
 class FullState implements MemoryState {
@@ -69,12 +67,16 @@ class FullState implements MemoryState {
     return new FullState(this.#geometry, this.#runTokens, this.#cache.clone());
   }
 
-  exportArrays(): readonly StateArray[] {
-    const { keys, values } = this.#cache.export();
+  async exportArrays(): Promise<readonly StateArray[]> {
+    const { keys, values } = await this.#cache.export();
     return [
       { name: "keys", data: keys },
       { name: "values", data: values },
     ];
+  }
+
+  release(): void {
+    this.#cache.release();
   }
 }
 
@@ -94,11 +96,11 @@ export function createFullPolicy(geometry: AttentionGeometry, runTokens: number)
     stateBytesAt: (lengthTokens) => 2 * 4 * sizeAt(lengthTokens),
     beginAttention: (b) => beginLocalAttention(b, geometry),
     buildCommitGraph: () => undefined,
-    createState: () => new FullState(geometry, runTokens, createCache(geometry)),
+    createState: (memory) => new FullState(geometry, runTokens, createCache(geometry, memory)),
     arraySizes: (lengthTokens) =>
       ["keys", "values"].map((name) => ({ name, length: sizeAt(lengthTokens), dtype: "float32" as const })),
-    restoreState(lengthTokens, arrays) {
-      const cache = createCache(geometry);
+    restoreState(lengthTokens, arrays, memory) {
+      const cache = createCache(geometry, memory);
       const [keys, values] = [arrays.get("keys"), arrays.get("values")];
       if (!(keys instanceof Float32Array && values instanceof Float32Array)) {
         throw new InternalError({ where: "restore", what: "arrays are missing" });

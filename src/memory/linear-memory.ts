@@ -9,21 +9,31 @@
  * key/value head's memory.
  */
 
+import { InternalError } from "../errors.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import { multiplyDims } from "../graph/dim.ts";
 import type { Graph, Value } from "../graph/graph.ts";
-import type { NamedTensors, RuntimeSession } from "../runtime/runtime.ts";
-import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
+import type { RuntimeSession } from "../runtime/runtime.ts";
+import {
+  hostMemory,
+  releaseTensors,
+  type Tensor,
+  type TensorBuffer,
+  type TensorMemory,
+} from "../runtime/tensor-memory.ts";
 import { type AttentionGeometry, type ContextSettings, memoryLayers } from "./geometry.ts";
-import { tokensSymbol } from "./local-attention.ts";
+import { pastKeysName, pastValuesName, placesSymbol, tokensSymbol } from "./local-attention.ts";
 import type { LocalCache } from "./local-cache.ts";
-import { type RotaryTables, rotaryTables } from "./rotary.ts";
+import { rotaryTables } from "./rotary.ts";
 
 /** The least normaliser: keeps a query that is orthogonal to every key from dividing zero by zero. */
 const leastNormalizer = 1e-30;
 
 const matrixName = (layer: number): string => `memory_matrix.${layer}`;
 const normalizerName = (layer: number): string => `memory_normalizer.${layer}`;
+const newMatrixName = (layer: number): string => `new_matrix.${layer}`;
+const newNormalizerName = (layer: number): string => `new_normalizer.${layer}`;
+const unrotateName = (table: "cos" | "sin", kind: number): string => `unrotate_${table}.${kind}`;
 
 /** Writes phi(x) = elu(x) + 1. */
 function writeFeatures(b: GraphBuilder, x: Value): Value {
@@ -64,100 +74,92 @@ export function writeMemoryRead(
   return b.reshape(b.div(b.matMul(features, matrix), total), [H, tokensSymbol, D]);
 }
 
-/** Returns how many pairs of a head are rotated in those layers that rotate. */
-function rotatedPairCount({ kinds }: AttentionGeometry): number {
-  return Math.max(...kinds.map(({ inverseFrequencies }) => inverseFrequencies.length));
-}
-
-/** Computes the tables that undo the rotation of each layer in turn, `[N, T, n]`; a layer without one has angles of 0. */
-function unrotateTables(
-  geometry: AttentionGeometry,
-  layers: readonly number[],
-  firstPosition: number,
-  tokenCount: number,
-): RotaryTables {
-  const pairCount = rotatedPairCount(geometry);
-  const still = { inverseFrequencies: new Float64Array(pairCount), rotaryScale: 1 };
-  const ofKinds = geometry.kinds.map((kind) =>
-    rotaryTables(kind.inverseFrequencies.length === 0 ? still : kind, firstPosition, tokenCount, -1),
-  );
-  const stack = (part: keyof RotaryTables): HostTensor<"float32"> => {
-    const size = tokenCount * pairCount;
-    const data = new Float32Array(layers.length * size);
-    layers.forEach((layer, index) => {
-      const table = ofKinds[geometry.layerKinds[layer] ?? -1];
-      if (table !== undefined) data.set(table[part].data, index * size);
-    });
-    return hostTensor("float32", [layers.length, tokenCount, pairCount], data);
-  };
-  return { cos: stack("cos"), sin: stack("sin") };
+/** Lists the kinds, among the layers that have a memory, whose keys are rotated. */
+function rotatedKinds(geometry: AttentionGeometry): readonly number[] {
+  const kinds = new Set(memoryLayers(geometry).map((layer) => geometry.layerKinds[layer] ?? -1));
+  return [...kinds].filter((kind) => (geometry.kinds[kind]?.inverseFrequencies.length ?? 0) > 0);
 }
 
 /**
  * Writes the commit graph: the T tokens behind the sinks go into M and z, in the N layers that have a memory.
+ * Keys, values, M and z are inputs of the same names and shapes as in the inference graph.
  */
 export function buildLinearMemoryCommit(geometry: AttentionGeometry, context: ContextSettings): Graph {
   const b = new GraphBuilder("commit");
-  const { layerCount: L, keyValueHeadCount: K, headSize: D } = geometry;
+  const { keyValueHeadCount: K, headSize: D } = geometry;
   const { sinkTokens: S, segmentTokens: T } = context;
-  const layers = memoryLayers(geometry);
-  const N = layers.length;
-  const keys = b.input("keys", "float32", [L, K, "P", D]);
-  const values = b.input("values", "float32", [L, K, "P", D]);
-  const table = [N, T, rotatedPairCount(geometry)];
-  const cos = b.input("unrotate_cos", "float32", table);
-  const sin = b.input("unrotate_sin", "float32", table);
-  const matrix = b.input("matrix", "float32", [N, K, D, D]);
-  const normalizer = b.input("normalizer", "float32", [N, K, D]);
-  const indices = hostTensor("int64", [N], BigInt64Array.from(layers, BigInt));
-  const leaving = (x: Value): Value => {
-    const tokens = b.slice(x, 2, S, S + T);
-    return N === L ? tokens : b.gather(tokens, b.constant("memory_layers", indices));
-  };
-  const features = writeFeatures(b, b.rotaryEmbedding(leaving(keys), cos, sin));
-  const written = b.matMul(b.transpose(features, [0, 1, 3, 2]), leaving(values));
-  return b.finish([
-    b.named("new_matrix", b.add(matrix, written)),
-    b.named("new_normalizer", b.add(normalizer, b.reduceSum(features, [2], false))),
-  ]);
+  const tables = new Map(
+    rotatedKinds(geometry).map((kind) => {
+      const shape = [1, T, geometry.kinds[kind]?.inverseFrequencies.length ?? 0];
+      const table = (name: "cos" | "sin"): Value => b.input(unrotateName(name, kind), "float32", shape);
+      return [kind, { cos: table("cos"), sin: table("sin") }];
+    }),
+  );
+  const outputs: Value[] = [];
+  for (const layer of memoryLayers(geometry)) {
+    const rotated = b.slice(b.input(pastKeysName(layer), "float32", [K, placesSymbol, D]), 1, S, S + T);
+    const values = b.slice(b.input(pastValuesName(layer), "float32", [K, placesSymbol, D]), 1, S, S + T);
+    const { matrix, normalizer } = declareLinearMemory(b, geometry, layer);
+    const table = tables.get(geometry.layerKinds[layer] ?? -1);
+    const keys =
+      table === undefined
+        ? rotated
+        : b.reshape(b.rotaryEmbedding(b.reshape(rotated, [1, K, T, D]), table.cos, table.sin), [K, T, D]);
+    const features = writeFeatures(b, keys);
+    const written = b.matMul(b.transpose(features, [0, 2, 1]), values);
+    const total = b.reshape(b.reduceSum(features, [1], false), [K, D, 1]);
+    outputs.push(b.named(newMatrixName(layer), b.add(matrix, written)));
+    outputs.push(b.named(newNormalizerName(layer), b.add(normalizer, total)));
+  }
+  return b.finish(outputs);
 }
 
-/** Holds the memory of the N layers that have one on the host: M `[N, K, D, D]` and z `[N, K, D]`, float32. */
+/** Is the memory of one layer: M `[K, D, D]` and z `[K, D]`. */
+interface LayerMemory {
+  readonly layer: number;
+  readonly matrix: TensorBuffer;
+  readonly normalizer: TensorBuffer;
+}
+
+const whole = ({ length }: TensorBuffer) => [{ from: 0, to: 0, length }];
+
+/** Holds the memory of the N layers that have one, float32, on host or device. */
 export class LinearMemory {
   readonly #geometry: AttentionGeometry;
-  readonly #layers: readonly number[];
-  readonly #matrix: Float32Array;
-  readonly #normalizer: Float32Array;
+  readonly #layers: readonly LayerMemory[];
 
-  constructor(geometry: AttentionGeometry, matrix?: Float32Array, normalizer?: Float32Array) {
+  /** @param twin a memory of the same geometry to copy; an empty one is made without it. */
+  constructor(geometry: AttentionGeometry, memory: TensorMemory = hostMemory, twin?: LinearMemory) {
     this.#geometry = geometry;
-    this.#layers = memoryLayers(geometry);
     const { keyValueHeadCount: K, headSize: D } = geometry;
-    this.#matrix = matrix ?? new Float32Array(this.#layers.length * K * D * D);
-    this.#normalizer = normalizer ?? new Float32Array(this.#layers.length * K * D);
+    this.#layers =
+      twin !== undefined
+        ? twin.#layers.map(({ layer, matrix, normalizer }) => ({
+            layer,
+            matrix: matrix.clone(),
+            normalizer: normalizer.clone(),
+          }))
+        : memoryLayers(geometry).map((layer) => ({
+            layer,
+            matrix: memory.allocate(K * D * D),
+            normalizer: memory.allocate(K * D),
+          }));
   }
 
   get sizeBytes(): number {
-    return this.#matrix.byteLength + this.#normalizer.byteLength;
+    return this.#layers.reduce(
+      (sum, { matrix, normalizer }) => sum + matrix.sizeBytes + normalizer.sizeBytes,
+      0,
+    );
   }
 
   /** Gives what {@link declareLinearMemory} declared, for every layer that has a memory. */
-  feeds(): Record<string, HostTensor> {
+  feeds(): Record<string, Tensor> {
     const { keyValueHeadCount: K, headSize: D } = this.#geometry;
-    const feeds: Record<string, HostTensor> = {};
-    const z = K * D;
-    const M = z * D;
-    for (const [index, layer] of this.#layers.entries()) {
-      feeds[matrixName(layer)] = hostTensor(
-        "float32",
-        [K, D, D],
-        this.#matrix.subarray(index * M, (index + 1) * M),
-      );
-      feeds[normalizerName(layer)] = hostTensor(
-        "float32",
-        [K, D, 1],
-        this.#normalizer.subarray(index * z, (index + 1) * z),
-      );
+    const feeds: Record<string, Tensor> = {};
+    for (const { layer, matrix, normalizer } of this.#layers) {
+      feeds[matrixName(layer)] = matrix.tensor([K, D, D]);
+      feeds[normalizerName(layer)] = normalizer.tensor([K, D, 1]);
     }
     return feeds;
   }
@@ -167,31 +169,66 @@ export class LinearMemory {
    * @param firstPosition rotary position of the first of them.
    */
   async write(
-    session: RuntimeSession,
+    session: RuntimeSession<Tensor>,
     cache: LocalCache,
     context: ContextSettings,
     firstPosition: number,
   ): Promise<void> {
-    const { keyValueHeadCount: K, headSize: D } = this.#geometry;
-    const N = this.#layers.length;
-    const { cos, sin } = unrotateTables(this.#geometry, this.#layers, firstPosition, context.segmentTokens);
-    const outputs: NamedTensors = await session.run({
-      ...cache.all(),
-      unrotate_cos: cos,
-      unrotate_sin: sin,
-      matrix: hostTensor("float32", [N, K, D, D], this.#matrix),
-      normalizer: hostTensor("float32", [N, K, D], this.#normalizer),
-    });
-    this.#matrix.set(outputs.new_matrix?.data as Float32Array);
-    this.#normalizer.set(outputs.new_normalizer?.data as Float32Array);
+    const feeds = this.feeds();
+    for (const kindIndex of rotatedKinds(this.#geometry)) {
+      const kind = this.#geometry.kinds[kindIndex];
+      if (kind === undefined) continue;
+      const { cos, sin } = rotaryTables(kind, firstPosition, context.segmentTokens, -1);
+      feeds[unrotateName("cos", kindIndex)] = cos;
+      feeds[unrotateName("sin", kindIndex)] = sin;
+    }
+    for (const { layer } of this.#layers) {
+      feeds[pastKeysName(layer)] = cache.keys(layer);
+      feeds[pastValuesName(layer)] = cache.values(layer);
+    }
+    const outputs = await session.run(feeds);
+    for (const { layer, matrix, normalizer } of this.#layers) {
+      const [newMatrix, newNormalizer] = [outputs[newMatrixName(layer)], outputs[newNormalizerName(layer)]];
+      if (newMatrix === undefined || newNormalizer === undefined) {
+        throw new InternalError({ where: `layer ${layer}`, what: "no new memory came out" });
+      }
+      matrix.write(newMatrix, whole(matrix));
+      normalizer.write(newNormalizer, whole(normalizer));
+    }
+    releaseTensors(outputs);
   }
 
-  /** Copies out M and z. */
-  export(): { readonly matrix: Float32Array; readonly normalizer: Float32Array } {
-    return { matrix: this.#matrix.slice(), normalizer: this.#normalizer.slice() };
+  /** Copies out M `[N, K, D, D]` and z `[N, K, D]`. */
+  async export(): Promise<{ readonly matrix: Float32Array; readonly normalizer: Float32Array }> {
+    const join = async (part: "matrix" | "normalizer"): Promise<Float32Array> => {
+      const parts = await Promise.all(this.#layers.map((layer) => layer[part].read(whole(layer[part]))));
+      const size = parts[0]?.length ?? 0;
+      const joined = new Float32Array(parts.length * size);
+      for (const [index, data] of parts.entries()) joined.set(data, index * size);
+      return joined;
+    };
+    return { matrix: await join("matrix"), normalizer: await join("normalizer") };
+  }
+
+  /** Takes in what {@link export} gave. */
+  import(matrix: Float32Array, normalizer: Float32Array): void {
+    for (const [index, layer] of this.#layers.entries()) {
+      const part = (data: Float32Array, { length }: TensorBuffer): Float32Array =>
+        data.subarray(index * length, (index + 1) * length);
+      layer.matrix.write(part(matrix, layer.matrix), whole(layer.matrix));
+      layer.normalizer.write(part(normalizer, layer.normalizer), whole(layer.normalizer));
+    }
   }
 
   clone(): LinearMemory {
-    return new LinearMemory(this.#geometry, this.#matrix.slice(), this.#normalizer.slice());
+    return new LinearMemory(this.#geometry, undefined, this);
+  }
+
+  /** Lets the buffers go. */
+  release(): void {
+    for (const { matrix, normalizer } of this.#layers) {
+      matrix.release();
+      normalizer.release();
+    }
   }
 }

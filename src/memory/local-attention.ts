@@ -14,6 +14,7 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import { addDims, multiplyDims } from "../graph/dim.ts";
 import type { Value } from "../graph/graph.ts";
 import type { NamedTensors } from "../runtime/runtime.ts";
+import type { Tensor } from "../runtime/tensor-memory.ts";
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
 import { type AttentionGeometry, type AttentionKind, kindOfLayer } from "./geometry.ts";
 import type { LocalCache } from "./local-cache.ts";
@@ -22,7 +23,7 @@ import { rotaryTables } from "./rotary.ts";
 
 /** Symbols of the inference graph: new tokens and places of the past. */
 export const tokensSymbol = "T";
-const placesSymbol = "P";
+export const placesSymbol = "P";
 
 /** Stands for minus infinity in masks: finite, so that no device computes infinity minus infinity. */
 const masked = -1e30;
@@ -30,12 +31,15 @@ const masked = -1e30;
 const positionsName = "positions";
 /** Names the input that hides empty places, float32 `[P]`: 0, or very low. */
 export const pastMaskName = "past_mask";
-const pastKeysName = (layer: number): string => `past_keys.${layer}`;
+/** Names the input of a layer's cached keys, `[K, P, D]`, rotated. */
+export const pastKeysName = (layer: number): string => `past_keys.${layer}`;
 /** Names the input of a layer's cached values, `[K, P, D]`. */
 export const pastValuesName = (layer: number): string => `past_values.${layer}`;
 const newKeysName = (layer: number): string => `new_keys.${layer}`;
 /** Names the output of a layer's new values, `[K, T, D]`. */
 export const newValuesName = (layer: number): string => `new_values.${layer}`;
+/** Tells whether an output holds rows that the cache takes in, so that they can stay where it lies. */
+export const isNewRows = (output: string): boolean => /^new_(?:keys|values)\./.test(output);
 /** Names an input that differs between kinds of layers; those of the first kind have the plain name. */
 const kindName = (name: string, kind: number): string => (kind === 0 ? name : `${name}.${kind}`);
 
@@ -234,8 +238,8 @@ export function localAttentionFeeds(
   cache: LocalCache,
   firstPosition: number,
   tokenCount: number,
-): Record<string, HostTensor> {
-  const feeds: Record<string, HostTensor> = {
+): Record<string, Tensor> {
+  const feeds: Record<string, Tensor> = {
     split_sizes: hostTensor("int64", [2], BigInt64Array.of(BigInt(cache.places), BigInt(tokenCount))),
     is_single_token: hostTensor("bool", [], Uint8Array.of(tokenCount === 1 ? 1 : 0)),
   };
@@ -272,8 +276,10 @@ export function absorbLocal(
 ): void {
   cache.reserve(tokenCount);
   for (let layer = 0; layer < geometry.layerCount; layer++) {
-    const keys = outputs[newKeysName(layer)]?.data as Float32Array;
-    const values = outputs[newValuesName(layer)]?.data as Float32Array;
+    const [keys, values] = [outputs[newKeysName(layer)], outputs[newValuesName(layer)]];
+    if (keys === undefined || values === undefined) {
+      throw new InternalError({ where: `layer ${layer}`, what: "no new rows came out" });
+    }
     cache.write(layer, keys, values, tokenCount);
   }
   cache.advance(tokenCount);

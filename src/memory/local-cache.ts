@@ -1,13 +1,20 @@
 /**
- * The local cache on the host: rotated keys and values of the tokens that are exact.
+ * The local cache: rotated keys and values of the tokens that are exact, in the memory of host or device.
  *
- * Keys and values are `[L, K, P, D]`, float32, dense; P, the number of places a head has at the moment, is a
+ * Keys and values of each layer are `[K, P, D]`, dense; P, the number of places a head has at the moment, is a
  * little more than the tokens held, so that the graph never multiplies far beyond them and sees few shapes.
  * P changes by moving rows within the same buffers. New rows come from the graph, nothing else does.
  */
 
 import { InternalError } from "../errors.ts";
-import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
+import {
+  hostMemory,
+  type Stretch,
+  type Tensor,
+  type TensorBuffer,
+  type TensorMemory,
+} from "../runtime/tensor-memory.ts";
+import { elementCount } from "../tensor/shape.ts";
 import type { AttentionGeometry } from "./geometry.ts";
 
 /** Places are added in steps of this many beyond the smallest full size. */
@@ -23,6 +30,12 @@ export interface LocalCacheOptions {
   readonly initialTokens?: number;
 }
 
+/** Is what one layer holds. */
+interface LayerBuffers {
+  readonly keys: TensorBuffer;
+  readonly values: TensorBuffer;
+}
+
 /** Holds exact keys and values of every layer. */
 export class LocalCache {
   readonly #geometry: AttentionGeometry;
@@ -30,22 +43,36 @@ export class LocalCache {
   #allocatedPlaces: number;
   #places: number;
   #used = 0;
-  #keys: Float32Array;
-  #values: Float32Array;
+  #layers: readonly LayerBuffers[];
 
-  constructor(geometry: AttentionGeometry, options: LocalCacheOptions) {
+  /** @param twin a cache of the same sizes to copy; an empty one is made without it. */
+  constructor(
+    geometry: AttentionGeometry,
+    options: LocalCacheOptions,
+    memory: TensorMemory = hostMemory,
+    twin?: LocalCache,
+  ) {
     this.#geometry = geometry;
     this.#options = options;
+    if (twin !== undefined) {
+      this.#places = twin.#places;
+      this.#used = twin.#used;
+      this.#allocatedPlaces = twin.#allocatedPlaces;
+      this.#layers = twin.#layers.map(({ keys, values }) => ({ keys: keys.clone(), values: values.clone() }));
+      return;
+    }
     this.#places = this.#placesFor(0);
     this.#allocatedPlaces = Math.max(this.#places, options.initialTokens ?? options.capacityTokens);
-    const length = this.#rowCount * this.#allocatedPlaces * geometry.headSize;
-    this.#keys = new Float32Array(length);
-    this.#values = new Float32Array(length);
+    const length = this.#lengthFor(this.#allocatedPlaces);
+    this.#layers = Array.from({ length: geometry.layerCount }, () => ({
+      keys: memory.allocate(length),
+      values: memory.allocate(length),
+    }));
   }
 
-  /** Heads of all layers: L * K. */
-  get #rowCount(): number {
-    return this.#geometry.layerCount * this.#geometry.keyValueHeadCount;
+  /** Elements that so many places take in one buffer. */
+  #lengthFor(places: number): number {
+    return this.#geometry.keyValueHeadCount * places * this.#geometry.headSize;
   }
 
   /** Tokens held. */
@@ -60,7 +87,7 @@ export class LocalCache {
 
   /** Bytes of the buffers, used or not. */
   get sizeBytes(): number {
-    return this.#keys.byteLength + this.#values.byteLength;
+    return this.#layers.reduce((sum, { keys, values }) => sum + keys.sizeBytes + values.sizeBytes, 0);
   }
 
   #placesFor(tokens: number): number {
@@ -73,35 +100,25 @@ export class LocalCache {
     return Math.min(places, capacityTokens);
   }
 
-  #tensor(data: Float32Array, layerIndex: number): HostTensor<"float32"> {
-    const { keyValueHeadCount: heads, headSize } = this.#geometry;
-    const size = heads * this.#places * headSize;
-    return hostTensor(
-      "float32",
-      [heads, this.#places, headSize],
-      data.subarray(layerIndex * size, (layerIndex + 1) * size),
-    );
+  #layer(layerIndex: number): LayerBuffers {
+    const layer = this.#layers[layerIndex];
+    if (layer !== undefined) return layer;
+    throw new InternalError({ where: "LocalCache", what: "no such layer", got: layerIndex });
+  }
+
+  get #shape(): readonly number[] {
+    const { keyValueHeadCount, headSize } = this.#geometry;
+    return [keyValueHeadCount, this.#places, headSize];
   }
 
   /** Views the keys of a layer, `[K, P, D]`. */
-  keys(layerIndex: number): HostTensor<"float32"> {
-    return this.#tensor(this.#keys, layerIndex);
+  keys(layerIndex: number): Tensor {
+    return this.#layer(layerIndex).keys.tensor(this.#shape);
   }
 
   /** Views the values of a layer, `[K, P, D]`. */
-  values(layerIndex: number): HostTensor<"float32"> {
-    return this.#tensor(this.#values, layerIndex);
-  }
-
-  /** Views keys and values of all layers, `[L, K, P, D]` each. */
-  all(): { readonly keys: HostTensor<"float32">; readonly values: HostTensor<"float32"> } {
-    const { layerCount, keyValueHeadCount, headSize } = this.#geometry;
-    const shape = [layerCount, keyValueHeadCount, this.#places, headSize];
-    const length = this.#rowCount * this.#places * headSize;
-    return {
-      keys: hostTensor("float32", shape, this.#keys.subarray(0, length)),
-      values: hostTensor("float32", shape, this.#values.subarray(0, length)),
-    };
+  values(layerIndex: number): Tensor {
+    return this.#layer(layerIndex).values.tensor(this.#shape);
   }
 
   /** Makes room for `tokenCount` more tokens; call before {@link write}. */
@@ -126,53 +143,75 @@ export class LocalCache {
       Math.max(places, 2 * this.#allocatedPlaces),
       this.#options.capacityTokens,
     );
-    const length = this.#rowCount * this.#allocatedPlaces * this.#geometry.headSize;
-    const grow = (old: Float32Array): Float32Array => {
-      const data = new Float32Array(length);
-      data.set(old);
-      return data;
-    };
-    this.#keys = grow(this.#keys);
-    this.#values = grow(this.#values);
+    const length = this.#lengthFor(this.#allocatedPlaces);
+    this.#layers = this.#layers.map(({ keys, values }) => {
+      const grown = { keys: keys.clone(length), values: values.clone(length) };
+      keys.release();
+      values.release();
+      return grown;
+    });
   }
 
   /** Moves every head to a new number of places, leaving out `dropCount` tokens from place `dropFrom`. */
   #repack(places: number, dropFrom: number, dropCount: number): void {
-    const { headSize } = this.#geometry;
+    const { keyValueHeadCount: heads, headSize } = this.#geometry;
     const grows = places > this.#places;
-    for (let index = 0; index < this.#rowCount; index++) {
-      const row = grows ? this.#rowCount - 1 - index : index;
+    const stretches: Stretch[] = [];
+    for (let index = 0; index < heads; index++) {
+      // From the side that leaves room, so that nothing is overwritten before it has moved.
+      const row = grows ? heads - 1 - index : index;
       const from = row * this.#places * headSize;
       const to = row * places * headSize;
       const head = dropFrom * headSize;
       const tail = (dropFrom + dropCount) * headSize;
-      for (const data of [this.#keys, this.#values]) {
-        if (dropCount === 0) {
-          data.copyWithin(to, from, from + this.#used * headSize);
-          continue;
-        }
-        data.copyWithin(to, from, from + head);
-        data.copyWithin(to + head, from + tail, from + this.#used * headSize);
+      const end = this.#used * headSize;
+      if (dropCount === 0) {
+        stretches.push({ from, to, length: end });
+        continue;
       }
+      stretches.push({ from, to, length: head }, { from: from + tail, to: to + head, length: end - tail });
+    }
+    for (const { keys, values } of this.#layers) {
+      keys.move(stretches);
+      values.move(stretches);
     }
     this.#places = places;
     this.#used -= dropCount;
   }
 
+  /** Lists, for the first rows of every head of a layer, where they lie here and in an array of `stride` rows a head. */
+  #rows(
+    count: number,
+    firstPlace: number,
+    stride: number,
+  ): { readonly here: number; readonly there: number; readonly length: number }[] {
+    const { keyValueHeadCount: heads, headSize } = this.#geometry;
+    return Array.from({ length: heads }, (_, head) => ({
+      here: (head * this.#places + firstPlace) * headSize,
+      there: head * stride * headSize,
+      length: count * headSize,
+    }));
+  }
+
   /**
    * Writes the new rows of one layer behind the tokens held; room must have been made. All layers written,
    * {@link advance} counts them in.
-   * @param keys `[.., K, n, D]` rotated; the first `tokenCount` rows of each head count.
+   * @param keys `[K, n, D]` rotated; the first `tokenCount` rows of each head count.
    */
-  write(layerIndex: number, keys: Float32Array, values: Float32Array, tokenCount: number): void {
-    const { keyValueHeadCount: heads, headSize } = this.#geometry;
-    const stride = keys.length / heads;
-    for (let head = 0; head < heads; head++) {
-      const to = ((layerIndex * heads + head) * this.#places + this.#used) * headSize;
-      const from = head * stride;
-      this.#keys.set(keys.subarray(from, from + tokenCount * headSize), to);
-      this.#values.set(values.subarray(from, from + tokenCount * headSize), to);
-    }
+  write(
+    layerIndex: number,
+    keys: Tensor | Float32Array,
+    values: Tensor | Float32Array,
+    tokenCount: number,
+  ): void {
+    const layer = this.#layer(layerIndex);
+    const length = keys instanceof Float32Array ? keys.length : elementCount(keys.shape);
+    const stride = length / this.#lengthFor(1);
+    const stretches = this.#rows(tokenCount, this.#used, stride).map(
+      (row): Stretch => ({ from: row.there, to: row.here, length: row.length }),
+    );
+    layer.keys.write(keys, stretches);
+    layer.values.write(values, stretches);
   }
 
   /** Counts written tokens in. */
@@ -185,35 +224,44 @@ export class LocalCache {
     this.#repack(this.#placesFor(this.#used - count), from, count);
   }
 
-  /** Applies a function to the first `count` keys of every head, `[count, D]`, numbered l * K + k. */
-  forEachHead(count: number, visit: (keys: Float32Array, headIndex: number) => void): void {
-    const { headSize } = this.#geometry;
-    for (let row = 0; row < this.#rowCount; row++) {
-      const from = row * this.#places * headSize;
-      visit(this.#keys.subarray(from, from + count * headSize), row);
-    }
+  /** Gives the first `count` rows of every head of one kind of buffer, `[L, K, count, D]`. */
+  async #readRows(part: keyof LayerBuffers, count: number): Promise<Float32Array> {
+    const stretches = this.#rows(count, 0, count).map(
+      (row): Stretch => ({ from: row.here, to: row.there, length: row.length }),
+    );
+    const size = this.#lengthFor(count);
+    const packed = new Float32Array(this.#layers.length * size);
+    const reads = this.#layers.map((layer) => layer[part].read(stretches));
+    for (const [index, rows] of (await Promise.all(reads)).entries()) packed.set(rows, index * size);
+    return packed;
+  }
+
+  /** Copies out the first `count` keys of every head, `[L, K, count, D]`. */
+  readKeys(count: number): Promise<Float32Array> {
+    return this.#readRows("keys", count);
+  }
+
+  /** Replaces the first `count` keys of every head, `[L, K, count, D]`. */
+  replaceKeys(count: number, keys: Float32Array): void {
+    const size = this.#lengthFor(count);
+    const stretches = this.#rows(count, 0, count).map(
+      (row): Stretch => ({ from: row.there, to: row.here, length: row.length }),
+    );
+    for (const [index, layer] of this.#layers.entries())
+      layer.keys.write(keys.subarray(index * size, (index + 1) * size), stretches);
   }
 
   /** Copies out the tokens held, `[L, K, used, D]` each. */
-  export(): { readonly keys: Float32Array; readonly values: Float32Array } {
-    const size = this.#used * this.#geometry.headSize;
-    const pack = (data: Float32Array): Float32Array => {
-      const packed = new Float32Array(this.#rowCount * size);
-      for (let row = 0; row < this.#rowCount; row++) {
-        const from = row * this.#places * this.#geometry.headSize;
-        packed.set(data.subarray(from, from + size), row * size);
-      }
-      return packed;
-    };
-    return { keys: pack(this.#keys), values: pack(this.#values) };
+  async export(): Promise<{ readonly keys: Float32Array; readonly values: Float32Array }> {
+    const used = this.#used;
+    return { keys: await this.#readRows("keys", used), values: await this.#readRows("values", used) };
   }
 
   /** Fills an empty cache with tokens that {@link export} gave. */
   import(keys: Float32Array, values: Float32Array, usedTokens: number): void {
-    const { layerCount, keyValueHeadCount, headSize } = this.#geometry;
     this.reserve(usedTokens);
-    const size = keyValueHeadCount * usedTokens * headSize;
-    for (let layer = 0; layer < layerCount; layer++) {
+    const size = this.#lengthFor(usedTokens);
+    for (let layer = 0; layer < this.#layers.length; layer++) {
       const range = [layer * size, (layer + 1) * size] as const;
       this.write(layer, keys.subarray(...range), values.subarray(...range), usedTokens);
     }
@@ -221,9 +269,14 @@ export class LocalCache {
   }
 
   clone(): LocalCache {
-    const twin = new LocalCache(this.#geometry, this.#options);
-    const { keys, values } = this.export();
-    twin.import(keys, values, this.#used);
-    return twin;
+    return new LocalCache(this.#geometry, this.#options, undefined, this);
+  }
+
+  /** Lets the buffers go. */
+  release(): void {
+    for (const { keys, values } of this.#layers) {
+      keys.release();
+      values.release();
+    }
   }
 }

@@ -9,6 +9,7 @@
 import type { GraphBuilder } from "../graph/builder.ts";
 import type { Graph, Value } from "../graph/graph.ts";
 import type { NamedTensors, RuntimeSession } from "../runtime/runtime.ts";
+import type { Tensor, TensorMemory } from "../runtime/tensor-memory.ts";
 
 /** Names a policy. */
 export type PolicyName = "paper" | "streaming" | "full";
@@ -70,10 +71,12 @@ export interface MemoryState {
   /** Takes in what the inference graph gave for them. */
   absorb(outputs: NamedTensors, tokenCount: number): void;
   /** Moves the oldest segment out of the local cache; needs the policy's commit graph, if there is one. */
-  commit(session: RuntimeSession | undefined): Promise<void>;
+  commit(session: RuntimeSession<Tensor> | undefined): Promise<void>;
   clone(): MemoryState;
   /** Gives the arrays that, with the length, are the whole state. Copies. */
-  exportArrays(): readonly StateArray[];
+  exportArrays(): Promise<readonly StateArray[]>;
+  /** Lets the state's memory go; it cannot be used afterwards. */
+  release(): void;
 }
 
 /** Remembers streams in one way. */
@@ -88,7 +91,8 @@ export interface MemoryPolicy {
   beginAttention(builder: GraphBuilder): AttentionWriter;
   /** Writes the graph that a commit runs; undefined when the host can do it alone. */
   buildCommitGraph(): Graph | undefined;
-  createState(): MemoryState;
+  /** Makes an empty state, on the host unless another memory is given. */
+  createState(memory?: TensorMemory): MemoryState;
   /** Lists names and element counts of the arrays of a state of that length, in order. */
   arraySizes(
     lengthTokens: number,
@@ -97,5 +101,9 @@ export interface MemoryPolicy {
    * Makes a state from its length and arrays.
    * @param arrays as {@link MemoryState.exportArrays} gave them, sizes already checked.
    */
-  restoreState(lengthTokens: number, arrays: ReadonlyMap<string, Float32Array | Float64Array>): MemoryState;
+  restoreState(
+    lengthTokens: number,
+    arrays: ReadonlyMap<string, Float32Array | Float64Array>,
+    memory?: TensorMemory,
+  ): MemoryState;
 }

@@ -7,6 +7,7 @@ import { InvalidModelError } from "../errors.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/graph.ts";
 import { WeightReader } from "../graph/weights.ts";
+import type { TensorMemory } from "../runtime/tensor-memory.ts";
 import type { Adapter } from "./adapter.ts";
 import {
   type AttentionGeometry,
@@ -129,12 +130,12 @@ function createSegmentedPolicy(
     ];
     return [...sizes, ...memory];
   };
-  const createState = (): SegmentedState =>
+  const createState = (memory?: TensorMemory): SegmentedState =>
     new SegmentedState(geometry, context, {
       lengthTokens: 0,
-      cache: createSegmentedCache(geometry, context),
+      cache: createSegmentedCache(geometry, context, memory),
       sinkKeys: new Float32Array(L * K * context.sinkTokens * D),
-      memory: remembers ? new LinearMemory(geometry) : undefined,
+      memory: remembers ? new LinearMemory(geometry, memory) : undefined,
       gateSums: new Float64Array(N),
     });
   const memoryBytes = remembers ? N * K * D * (D + 1) * 4 : 0;
@@ -148,8 +149,8 @@ function createSegmentedPolicy(
     buildCommitGraph: () => (remembers ? buildLinearMemoryCommit(geometry, context) : undefined),
     createState,
     arraySizes,
-    restoreState: (length, arrays) =>
-      restoreSegmentedState(geometry, context, length, arrays, usedAt(length)),
+    restoreState: (length, arrays, memory) =>
+      restoreSegmentedState(geometry, context, { length, used: usedAt(length) }, arrays, memory),
   };
 }
 

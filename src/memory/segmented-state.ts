@@ -8,6 +8,7 @@
 
 import { InternalError } from "../errors.ts";
 import type { NamedTensors, RuntimeSession } from "../runtime/runtime.ts";
+import { hostFloats, type Tensor, type TensorMemory } from "../runtime/tensor-memory.ts";
 import { hostTensor } from "../tensor/host-tensor.ts";
 import {
   type AttentionGeometry,
@@ -39,9 +40,14 @@ export interface SegmentedParts {
 }
 
 /** Makes an empty local cache of the right size. */
-export function createSegmentedCache(geometry: AttentionGeometry, context: ContextSettings): LocalCache {
+export function createSegmentedCache(
+  geometry: AttentionGeometry,
+  context: ContextSettings,
+  memory?: TensorMemory,
+): LocalCache {
   const capacityTokens = localCapacityTokens(context);
-  return new LocalCache(geometry, { capacityTokens, settledTokens: capacityTokens - context.segmentTokens });
+  const settledTokens = capacityTokens - context.segmentTokens;
+  return new LocalCache(geometry, { capacityTokens, settledTokens }, memory);
 }
 
 /** Returns how many commits a stream of that length has behind it: a commit is made when a token finds no room. */
@@ -120,31 +126,38 @@ export class SegmentedState implements MemoryState {
   absorb(outputs: NamedTensors, tokenCount: number): void {
     absorbLocal(this.#geometry, this.#cache, outputs, tokenCount);
     this.#length += tokenCount;
-    const opening = outputs[gateOpeningName]?.data as Float32Array | undefined;
-    if (this.path === "gated" && opening !== undefined) {
-      for (const [layer, mean] of opening.entries())
+    if (this.path === "gated" && gateOpeningName in outputs) {
+      for (const [layer, mean] of hostFloats(outputs[gateOpeningName], gateOpeningName).entries())
         this.#gateSums[layer] = (this.#gateSums[layer] ?? 0) + mean * tokenCount;
     }
   }
 
-  async commit(session: RuntimeSession | undefined): Promise<void> {
+  async commit(session: RuntimeSession<Tensor> | undefined): Promise<void> {
     const { sinkTokens, segmentTokens } = this.#context;
+    // What can fail comes before what changes the cache.
+    const originals = this.#commits === 0 ? await this.#cache.readKeys(sinkTokens) : undefined;
     if (this.#memory !== undefined) {
       if (session === undefined) throw new InternalError({ where: "commit", what: "no commit graph" });
       await this.#memory.write(session, this.#cache, this.#context, sinkTokens + this.#leftTokens);
     }
-    const sinkSize = sinkTokens * this.#geometry.headSize;
-    if (this.#commits === 0) {
-      this.#cache.forEachHead(sinkTokens, (keys, head) => this.#sinkKeys.set(keys, head * sinkSize));
-    }
+    if (originals !== undefined) this.#sinkKeys.set(originals);
     this.#cache.drop(sinkTokens, segmentTokens);
     this.#commits += 1;
-    const { keyValueHeadCount, headSize } = this.#geometry;
-    this.#cache.forEachHead(sinkTokens, (keys, head) => {
-      const original = this.#sinkKeys.subarray(head * sinkSize, (head + 1) * sinkSize);
-      const kind = kindOfLayer(this.#geometry, Math.floor(head / keyValueHeadCount));
-      rotateRows(original, keys, kind.inverseFrequencies, this.#leftTokens, headSize);
-    });
+    this.#cache.replaceKeys(sinkTokens, this.#rotateSinks());
+  }
+
+  /** Rotates the sinks from their originals to where they are after the commits so far, `[L, K, S, D]`. */
+  #rotateSinks(): Float32Array {
+    const { layerCount, keyValueHeadCount, headSize } = this.#geometry;
+    const size = keyValueHeadCount * this.#context.sinkTokens * headSize;
+    const rotated = new Float32Array(this.#sinkKeys.length);
+    for (let layer = 0; layer < layerCount; layer++) {
+      const range = [layer * size, (layer + 1) * size] as const;
+      const { inverseFrequencies } = kindOfLayer(this.#geometry, layer);
+      const [from, to] = [this.#sinkKeys.subarray(...range), rotated.subarray(...range)];
+      rotateRows(from, to, inverseFrequencies, this.#leftTokens, headSize);
+    }
+    return rotated;
   }
 
   clone(): SegmentedState {
@@ -157,8 +170,13 @@ export class SegmentedState implements MemoryState {
     });
   }
 
-  exportArrays(): readonly StateArray[] {
-    const { keys, values } = this.#cache.export();
+  release(): void {
+    this.#cache.release();
+    this.#memory?.release();
+  }
+
+  async exportArrays(): Promise<readonly StateArray[]> {
+    const { keys, values } = await this.#cache.export();
     const arrays: StateArray[] = [
       { name: "keys", data: keys },
       { name: "values", data: values },
@@ -166,7 +184,7 @@ export class SegmentedState implements MemoryState {
       { name: "gate_sums", data: this.#gateSums.slice() },
     ];
     if (this.#memory === undefined) return arrays;
-    const { matrix, normalizer } = this.#memory.export();
+    const { matrix, normalizer } = await this.#memory.export();
     return [
       ...arrays,
       { name: "memory_matrix", data: matrix },
@@ -179,9 +197,9 @@ export class SegmentedState implements MemoryState {
 export function restoreSegmentedState(
   geometry: AttentionGeometry,
   context: ContextSettings,
-  lengthTokens: number,
+  tokens: { readonly length: number; readonly used: number },
   arrays: ReadonlyMap<string, Float32Array | Float64Array>,
-  usedTokens: number,
+  memory?: TensorMemory,
 ): SegmentedState {
   const array = (name: string): Float32Array => {
     const data = arrays.get(name);
@@ -189,17 +207,16 @@ export function restoreSegmentedState(
       throw new InternalError({ where: "restore", what: `array ${name} is missing` });
     return data;
   };
-  const cache = createSegmentedCache(geometry, context);
-  cache.import(array("keys"), array("values"), usedTokens);
+  const cache = createSegmentedCache(geometry, context, memory);
+  cache.import(array("keys"), array("values"), tokens.used);
   const gateSums = arrays.get("gate_sums");
-  const remembers = arrays.has("memory_matrix");
+  const linear = arrays.has("memory_matrix") ? new LinearMemory(geometry, memory) : undefined;
+  linear?.import(array("memory_matrix"), array("memory_normalizer"));
   return new SegmentedState(geometry, context, {
-    lengthTokens,
+    lengthTokens: tokens.length,
     cache,
     sinkKeys: array("sink_keys"),
-    memory: remembers
-      ? new LinearMemory(geometry, array("memory_matrix"), array("memory_normalizer"))
-      : undefined,
+    memory: linear,
     gateSums: gateSums instanceof Float64Array ? gateSums : new Float64Array(memoryLayers(geometry).length),
   });
 }

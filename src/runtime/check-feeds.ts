@@ -5,11 +5,11 @@
 import { InvalidRequestError } from "../errors.ts";
 import { bindDim } from "../graph/dim.ts";
 import type { Graph, Value } from "../graph/graph.ts";
-import type { HostTensor } from "../tensor/host-tensor.ts";
 import { formatShape } from "../tensor/shape.ts";
 import type { NamedTensors } from "./runtime.ts";
+import type { Tensor } from "./tensor-memory.ts";
 
-function fits(value: Value, tensor: HostTensor): boolean {
+function fits(value: Value, tensor: Tensor): boolean {
   return (
     tensor.dtype === value.dtype &&
     tensor.shape.length === value.shape.length &&

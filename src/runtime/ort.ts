@@ -17,11 +17,13 @@ import type { ByteSource } from "../files/byte-source.ts";
 import type { ExternalData, Graph } from "../graph/graph.ts";
 import { graphToOnnx } from "../graph/to-onnx.ts";
 import type { DType, TensorData } from "../tensor/dtype.ts";
-import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
+import { hostTensor } from "../tensor/host-tensor.ts";
 import { checkFeeds } from "./check-feeds.ts";
 import type { Mutex } from "./mutex.ts";
 import { type ExternalFiles, externalSources, inlineUnnamed, widenConstants } from "./ort-constants.ts";
 import type { NamedTensors, Runtime, RuntimeSession } from "./runtime.ts";
+import { isHostTensor, type Tensor } from "./tensor-memory.ts";
+import type { WebgpuMemory } from "./webgpu-memory.ts";
 
 /** Is what the adapter needs of an ONNX Runtime package. */
 export interface OrtPackage {
@@ -42,6 +44,8 @@ export interface OrtRuntimeOptions {
   readonly turns?: Mutex;
   /** Things the user should know of this runtime. */
   readonly notices?: readonly string[];
+  /** The memory of the device that the package computes on, where state can stay there. */
+  readonly memory?: WebgpuMemory;
 }
 
 function translateError(where: string, error: unknown): Error {
@@ -63,6 +67,8 @@ function translateError(where: string, error: unknown): Error {
 const quiet = { logSeverityLevel: 4 } as const;
 
 /** Lets a call into the package wait for its turn. */
+type OrtTensor = InferenceSession.OnnxValueMapType[string];
+
 type Turns = <Result>(call: () => Promise<Result>) => Promise<Result>;
 
 /** Returns the bit patterns of float16, which packages give as a Float16Array where there is one. */
@@ -71,21 +77,23 @@ function bitsOf(data: TensorData): TensorData {
   return new Uint16Array(data.buffer, data.byteOffset, data.length);
 }
 
-class OrtSession implements RuntimeSession {
+class OrtSession implements RuntimeSession<Tensor> {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
   readonly #graph: Graph;
   readonly #session: InferenceSession;
   readonly #ort: OrtPackage;
   readonly #turns: Turns;
+  readonly #memory: WebgpuMemory | undefined;
   readonly #running = new Set<Promise<unknown>>();
   #isDisposed = false;
 
-  constructor(graph: Graph, session: InferenceSession, ort: OrtPackage, turns: Turns) {
+  constructor(graph: Graph, session: InferenceSession, { ort, memory }: OrtRuntimeOptions, turns: Turns) {
     this.#graph = graph;
     this.#session = session;
     this.#ort = ort;
     this.#turns = turns;
+    this.#memory = memory;
     this.inputNames = graph.inputs.map((input) => input.name);
     this.outputNames = graph.outputs.map((output) => output.name);
   }
@@ -93,7 +101,7 @@ class OrtSession implements RuntimeSession {
   async run(
     feeds: NamedTensors,
     outputs: readonly string[] = this.outputNames,
-  ): Promise<Record<string, HostTensor>> {
+  ): Promise<Record<string, Tensor>> {
     const where = `graph ${this.#graph.name}`;
     if (this.#isDisposed) throw new DisposedError({ where, what: "the session is disposed" });
     checkFeeds(this.#graph, feeds, outputs);
@@ -101,24 +109,40 @@ class OrtSession implements RuntimeSession {
     const ortFeeds: Record<string, InferenceSession.OnnxValueMapType[string]> = {};
     for (const name of this.inputNames) {
       const tensor = feeds[name];
-      if (tensor !== undefined)
-        ortFeeds[name] = new this.#ort.Tensor(
-          tensor.dtype as "float32",
-          tensor.data as Float32Array,
-          tensor.shape,
-        );
+      if (tensor !== undefined) ortFeeds[name] = this.#toOrt(tensor);
     }
     const run = this.#turns(() => this.#session.run(ortFeeds, outputs, quiet));
     const results = await this.#track(run).catch((error: unknown) => {
       throw translateError(where, error);
     });
-    const tensors: Record<string, HostTensor> = {};
+    const tensors: Record<string, Tensor> = {};
     for (const name of outputs) {
       const result = results[name];
       if (result === undefined) throw new InternalError({ where, what: `no output ${name}` });
-      tensors[name] = hostTensor(result.type as DType, result.dims, bitsOf(result.data as TensorData));
+      tensors[name] = this.#fromOrt(result);
     }
     return tensors;
+  }
+
+  #toOrt(tensor: Tensor): OrtTensor {
+    if (isHostTensor(tensor)) {
+      return new this.#ort.Tensor(tensor.dtype as "float32", tensor.data as Float32Array, tensor.shape);
+    }
+    return this.#ort.Tensor.fromGpuBuffer(tensor.buffer as GPUBuffer, {
+      dataType: tensor.dtype as "float32",
+      dims: tensor.shape,
+    });
+  }
+
+  #fromOrt(result: OrtTensor): Tensor {
+    const dtype = result.type as DType;
+    if (result.location !== "gpu-buffer")
+      return hostTensor(dtype, result.dims, bitsOf(result.data as TensorData));
+    const release = (): void => {
+      this.#memory?.submit();
+      result.dispose();
+    };
+    return { dtype, shape: result.dims, buffer: result.gpuBuffer, release };
   }
 
   /** Keeps a run in view until it ends: releasing a session under it would fail it. */
@@ -135,27 +159,42 @@ class OrtSession implements RuntimeSession {
   }
 }
 
+/** Tells where outputs are left; nothing when all come to the host. */
+function keepOutputs({ outputs }: Graph, kept: readonly string[]): InferenceSession.SessionOptions {
+  if (kept.length === 0) return {};
+  const place = (name: string): "gpu-buffer" | "cpu" => (kept.includes(name) ? "gpu-buffer" : "cpu");
+  return { preferredOutputLocation: Object.fromEntries(outputs.map(({ name }) => [name, place(name)])) };
+}
+
 /** Creates a runtime over an ONNX Runtime package. */
 export function createOrtRuntime(options: OrtRuntimeOptions): Runtime {
-  const { name, ort, sessionOptions, linkFiles, notices = [] } = options;
+  const { name, ort, sessionOptions, linkFiles, notices = [], memory } = options;
   const turns: Turns = (call) => options.turns?.run(call) ?? call();
+  const create = async (graph: Graph, kept: readonly string[], signal?: AbortSignal): Promise<OrtSession> => {
+    const widened = await widenConstants(graph, options.widened, signal);
+    const files = await linkFiles(externalSources(widened), signal);
+    const whole = await inlineUnnamed(widened, files, signal);
+    const model = graphToOnnx(whole, ({ source }: ExternalData) => files.locate(source) ?? source.name);
+    signal?.throwIfAborted();
+    const settings = {
+      ...quiet,
+      ...sessionOptions,
+      ...files.sessionOptions,
+      ...keepOutputs(graph, kept),
+      extra: { ...sessionOptions.extra, ...files.sessionOptions.extra },
+    };
+    try {
+      const session = await turns(() => ort.InferenceSession.create(model, settings));
+      return new OrtSession(graph, session, options, turns);
+    } catch (error) {
+      throw translateError(`graph ${graph.name} on ${name}`, error);
+    }
+  };
   return {
     name,
     notices,
-    async createSession(graph, signal) {
-      const widened = await widenConstants(graph, options.widened, signal);
-      const files = await linkFiles(externalSources(widened), signal);
-      const whole = await inlineUnnamed(widened, files, signal);
-      const model = graphToOnnx(whole, ({ source }: ExternalData) => files.locate(source) ?? source.name);
-      signal?.throwIfAborted();
-      const extra = { ...sessionOptions.extra, ...files.sessionOptions.extra };
-      const settings = { ...quiet, ...sessionOptions, ...files.sessionOptions, extra };
-      try {
-        const session = await turns(() => ort.InferenceSession.create(model, settings));
-        return new OrtSession(graph, session, ort, turns);
-      } catch (error) {
-        throw translateError(`graph ${graph.name} on ${name}`, error);
-      }
-    },
+    // Without outputs that are kept, all that comes out lies on the host.
+    createSession: (graph, signal) => create(graph, [], signal) as Promise<RuntimeSession>,
+    ...(memory !== undefined && { device: { memory, createSession: create } }),
   };
 }

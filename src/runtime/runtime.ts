@@ -6,9 +6,10 @@
 
 import type { Graph } from "../graph/graph.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
+import type { Tensor, TensorMemory } from "./tensor-memory.ts";
 
 /** Carries tensors by name. */
-export type NamedTensors = Readonly<Record<string, HostTensor>>;
+export type NamedTensors = Readonly<Record<string, Tensor>>;
 
 /** Can run graphs on one device. */
 export interface Runtime {
@@ -16,6 +17,8 @@ export interface Runtime {
   readonly name: string;
   /** Things the user should know of it, in full sentences: such as that it runs on one thread. */
   readonly notices?: readonly string[];
+  /** Is there when state can stay in the device's memory; else it lies on the host. */
+  readonly device?: DeviceRuntime;
   /**
    * Compiles a graph and takes in its constants.
    * @throws {@link OutOfMemoryError} when the constants do not fit.
@@ -24,8 +27,18 @@ export interface Runtime {
   createSession(graph: Graph, signal?: AbortSignal): Promise<RuntimeSession>;
 }
 
+/** Keeps state in the memory of a device. */
+export interface DeviceRuntime {
+  readonly memory: TensorMemory;
+  /**
+   * Compiles a graph as {@link Runtime.createSession} does, with outputs that stay in the device's memory.
+   * @param kept names them; whoever runs the graph releases them.
+   */
+  createSession(graph: Graph, kept: readonly string[], signal?: AbortSignal): Promise<RuntimeSession<Tensor>>;
+}
+
 /** Is a compiled graph with its constants. */
-export interface RuntimeSession extends AsyncDisposable {
+export interface RuntimeSession<Output extends Tensor = HostTensor> extends AsyncDisposable {
   /** Names what {@link RuntimeSession.run} must be given. */
   readonly inputNames: readonly string[];
   /** Names what {@link RuntimeSession.run} can give. */
@@ -35,5 +48,5 @@ export interface RuntimeSession extends AsyncDisposable {
    * @param outputs names of the outputs wanted; all by default.
    * @throws {@link InvalidRequestError} on an unknown or missing name, or a tensor that does not fit its input.
    */
-  run(feeds: NamedTensors, outputs?: readonly string[]): Promise<Record<string, HostTensor>>;
+  run(feeds: NamedTensors, outputs?: readonly string[]): Promise<Record<string, Output>>;
 }

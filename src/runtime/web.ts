@@ -13,6 +13,7 @@ import { Mutex } from "./mutex.ts";
 import { createOrtRuntime } from "./ort.ts";
 import { linkFilesAsBytes } from "./ort-constants.ts";
 import type { Runtime } from "./runtime.ts";
+import { WebgpuMemory } from "./webgpu-memory.ts";
 
 /** Names a device that a browser can run on. */
 export type WebDevice = "wasm" | "webgpu";
@@ -43,17 +44,9 @@ function canShareMemory(): boolean {
   return typeof crossOriginIsolated === "undefined" || crossOriginIsolated;
 }
 
-/** Has what is used of a `GPUAdapter`. */
-interface GpuAdapter {
-  readonly features: { has(feature: string): boolean };
-}
-
 /** Asks for the page's GPU. @throws {@link RuntimeMissingError} when there is none. */
-async function requestAdapter(where: string): Promise<GpuAdapter> {
-  const gpu =
-    typeof navigator === "undefined"
-      ? undefined
-      : (navigator as { gpu?: { requestAdapter(): Promise<GpuAdapter | null> } }).gpu;
+async function requestAdapter(where: string): Promise<GPUAdapter> {
+  const gpu = typeof navigator === "undefined" || !("gpu" in navigator) ? undefined : navigator.gpu;
   const adapter = await gpu?.requestAdapter();
   if (adapter !== undefined && adapter !== null) return adapter;
   throw new RuntimeMissingError({
@@ -93,6 +86,7 @@ export async function createWebRuntime({
     ...(isSingle && { notices: [singleThreadNotice] }),
     ...(adapter !== undefined && {
       turns: webgpuTurns,
+      memory: new WebgpuMemory((await ort.env.webgpu.device) as GPUDevice),
       widened: async (): Promise<readonly DType[]> =>
         adapter.features.has("shader-f16") ? ["bfloat16"] : ["bfloat16", "float16"],
     }),

@@ -13,6 +13,7 @@ import { newValuesName, pastMaskName, pastValuesName } from "../memory/local-att
 import { inferenceNames } from "../models/decoder.ts";
 import { checkFeeds } from "../runtime/check-feeds.ts";
 import type { NamedTensors, Runtime, RuntimeSession } from "../runtime/runtime.ts";
+import { hostTensors } from "../runtime/tensor-memory.ts";
 import { type HostTensor, zeros } from "../tensor/host-tensor.ts";
 
 /** Is what a reply may depend on. */
@@ -54,8 +55,10 @@ const rowElements = 3;
 /** Makes any sampling choose the token: e^-100 is never drawn. */
 const certainLogit = 100;
 
+type HostTensors = Readonly<Record<string, HostTensor>>;
+
 /** Reads what the session remembers: the tokens, and where the stream is. */
-function readPast(feeds: NamedTensors): { tokenIds: number[]; cursor: Cursor | undefined } {
+function readPast(feeds: HostTensors): { tokenIds: number[]; cursor: Cursor | undefined } {
   const values = feeds[pastValuesName(0)];
   const mask = feeds[pastMaskName]?.data;
   if (!(values?.data instanceof Float32Array && mask instanceof Float32Array)) {
@@ -118,7 +121,7 @@ class ScriptedSession implements RuntimeSession {
   /** Makes the logits `[N, V]` of the rows asked for; a row before the last foresees what was read after it. */
   #logits(
     shape: readonly number[],
-    feeds: NamedTensors,
+    feeds: HostTensors,
     tokenIds: readonly number[],
     cursor: Cursor,
   ): HostTensor {
@@ -133,9 +136,10 @@ class ScriptedSession implements RuntimeSession {
   }
 
   async run(
-    feeds: NamedTensors,
+    tensors: NamedTensors,
     outputs: readonly string[] = this.outputNames,
   ): Promise<Record<string, HostTensor>> {
+    const feeds = hostTensors(tensors);
     const bindings = checkFeeds(this.#graph, feeds, outputs);
     const { delayMs = 0, failAfterTokens = Number.POSITIVE_INFINITY, failWith } = this.#script;
     if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));

@@ -14,6 +14,7 @@ import { formatShape } from "../../tensor/shape.ts";
 import { checkFeeds } from "../check-feeds.ts";
 import { readConstant } from "../read-constant.ts";
 import type { NamedTensors, Runtime, RuntimeSession } from "../runtime.ts";
+import { hostTensors } from "../tensor-memory.ts";
 import { attentionKernels } from "./attention.ts";
 import { controlKernels } from "./control.ts";
 import { elementwiseKernels } from "./elementwise.ts";
@@ -129,9 +130,10 @@ class ReferenceSession implements RuntimeSession {
   }
 
   async run(
-    feeds: NamedTensors,
+    tensors: NamedTensors,
     outputs: readonly string[] = this.outputNames,
   ): Promise<Record<string, HostTensor>> {
+    const feeds = hostTensors(tensors);
     const where = `graph ${this.#graph.name}`;
     if (this.#constants === undefined) throw new DisposedError({ where, what: "the session is disposed" });
     const bindings = checkFeeds(this.#graph, this.#declaredFeeds(feeds), outputs);
@@ -155,7 +157,7 @@ class ReferenceSession implements RuntimeSession {
   }
 
   /** Presents floats that may be fed as float64 under their declared dtype, for the check. */
-  #declaredFeeds(feeds: NamedTensors): NamedTensors {
+  #declaredFeeds(feeds: Readonly<Record<string, HostTensor>>): NamedTensors {
     if (this.#options.floats === "declared") return feeds;
     const shown: Record<string, HostTensor> = { ...feeds };
     for (const { name, dtype } of this.#graph.inputs) {

@@ -12,6 +12,7 @@ import type { Graph, OpName } from "../../../src/graph/graph.ts";
 import { verifyGraph } from "../../../src/graph/verify.ts";
 import { createReferenceRuntime } from "../../../src/runtime/reference/interpreter.ts";
 import type { NamedTensors, Runtime, RuntimeSession } from "../../../src/runtime/runtime.ts";
+import type { Tensor } from "../../../src/runtime/tensor-memory.ts";
 import type { DType } from "../../../src/tensor/dtype.ts";
 import { encodeBfloat16, encodeFloat16 } from "../../../src/tensor/half-float.ts";
 import { type HostTensor, hostTensor } from "../../../src/tensor/host-tensor.ts";
@@ -41,7 +42,7 @@ function excuse(limits: DeviceLimits, graph: Graph, feeds: NamedTensors): string
     .filter(({ name }) => !constants.has(name));
   const lacking = computed.find(({ dtype }) => without.includes(dtype));
   if (lacking !== undefined) return `the device does not compute in ${lacking.dtype}`;
-  const isEmpty = ({ shape }: HostTensor): boolean => shape.includes(0);
+  const isEmpty = ({ shape }: Tensor): boolean => shape.includes(0);
   if (!emptyTensors && Object.values(feeds).some(isEmpty)) return "the device takes no empty tensors";
   return undefined;
 }
