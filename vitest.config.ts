@@ -31,7 +31,18 @@ const chromium = playwright({
 function browserProject(name: string, headers: Record<string, string>): TestProjectInlineConfiguration {
   return {
     // Bundled beforehand, ONNX Runtime would look for its binaries in the wrong place.
-    optimizeDeps: { exclude: ["onnxruntime-web"], include: ["fast-check"] },
+    optimizeDeps: {
+      exclude: ["onnxruntime-web"],
+      include: [
+        "fast-check",
+        "zod",
+        "@noble/hashes/sha2.js",
+        "@noble/hashes/utils.js",
+        "@huggingface/jinja",
+        "@huggingface/tokenizers",
+        "pure-rand/generator/mersenne",
+      ],
+    },
     server: { headers, fs: { allow: [".", dirname(realpathSync("node_modules")), shared] } },
     test: {
       name,

@@ -13,6 +13,7 @@ import { Mutex } from "./mutex.ts";
 import { createOrtRuntime } from "./ort.ts";
 import { linkFilesAsBytes } from "./ort-constants.ts";
 import type { Runtime } from "./runtime.ts";
+import { webgpuDevice } from "./webgpu-device.ts";
 import { WebgpuMemory } from "./webgpu-memory.ts";
 
 /** Names a device that a browser can run on. */
@@ -44,21 +45,6 @@ function canShareMemory(): boolean {
   return typeof crossOriginIsolated === "undefined" || crossOriginIsolated;
 }
 
-/** Asks for the page's GPU. @throws {@link RuntimeMissingError} when there is none. */
-async function requestAdapter(where: string): Promise<GPUAdapter> {
-  const gpu = typeof navigator === "undefined" || !("gpu" in navigator) ? undefined : navigator.gpu;
-  const adapter = await gpu?.requestAdapter();
-  if (adapter !== undefined && adapter !== null) return adapter;
-  throw new RuntimeMissingError({
-    where,
-    what:
-      gpu === undefined
-        ? "this browser or page has no WebGPU"
-        : "the browser has WebGPU, but gives no GPU to this page",
-    remedy: 'Use device "wasm", or a secure page in a browser with WebGPU and a GPU.',
-  });
-}
-
 /**
  * Creates the runtime of a device in a browser.
  * @throws {@link RuntimeMissingError} when `onnxruntime-web` cannot be loaded, or the page has no WebGPU.
@@ -69,7 +55,7 @@ export async function createWebRuntime({
   wasmPaths,
 }: WebRuntimeOptions = {}): Promise<Runtime> {
   const where = `onnxruntime-web ${device}`;
-  const adapter = device === "webgpu" ? await requestAdapter(where) : undefined;
+  const gpu = device === "webgpu" ? await webgpuDevice(where) : undefined;
   const ort = await packages[device]().catch((cause: unknown) => {
     throw new RuntimeMissingError({ where, what: "the package cannot be loaded", cause });
   });
@@ -81,14 +67,14 @@ export async function createWebRuntime({
   return createOrtRuntime({
     name: where,
     ort,
-    sessionOptions: { executionProviders: [device] },
+    sessionOptions: { executionProviders: [gpu === undefined ? device : { name: "webgpu", device: gpu }] },
     linkFiles: linkFilesAsBytes,
     ...(isSingle && { notices: [singleThreadNotice] }),
-    ...(adapter !== undefined && {
+    ...(gpu !== undefined && {
       turns: webgpuTurns,
-      memory: new WebgpuMemory((await ort.env.webgpu.device) as GPUDevice),
+      memory: new WebgpuMemory(gpu),
       widened: async (): Promise<readonly DType[]> =>
-        adapter.features.has("shader-f16") ? ["bfloat16"] : ["bfloat16", "float16"],
+        gpu.features.has("shader-f16") ? ["bfloat16"] : ["bfloat16", "float16"],
     }),
   });
 }
