@@ -1,7 +1,7 @@
 import { describeMethod } from "../../test/support/describe-method.ts";
 import { keepWebgpu } from "../../test/support/keep-webgpu.ts";
 import { createWebRuntime } from "../runtime/web.ts";
-import { loadModel } from "../web.ts";
+import { loadModel } from "./web.ts";
 
 const page = crossOriginIsolated ? "an isolated page" : "a page that is not isolated";
 

@@ -8,6 +8,7 @@ import { dirname, relative, sep } from "node:path";
 import type { InferenceSession } from "onnxruntime-common";
 import * as ort from "onnxruntime-node";
 import type { ByteSource } from "../files/byte-source.ts";
+import { computesFloat16 } from "./compute-float16.ts";
 import { createOrtRuntime } from "./ort.ts";
 import { type ExternalFiles, linkFilesAsBytes } from "./ort-constants.ts";
 import type { Runtime } from "./runtime.ts";
@@ -53,5 +54,18 @@ export function createNodeRuntime({
     ...(threads !== undefined && { intraOpNumThreads: threads }),
     ...(profilePrefix !== undefined && { enableProfiling: true, profileFilePrefix: profilePrefix }),
   };
-  return createOrtRuntime({ name: `onnxruntime-node ${device}`, ort, sessionOptions, linkFiles });
+  let float16: Promise<boolean> | undefined;
+  const runtime: Runtime = createOrtRuntime({
+    name: `onnxruntime-node ${device}`,
+    ort,
+    sessionOptions,
+    linkFiles,
+    ...(device === "webgpu" && {
+      async widened() {
+        float16 ??= computesFloat16(runtime);
+        return (await float16) ? [] : ["float16"];
+      },
+    }),
+  });
+  return runtime;
 }
