@@ -2,20 +2,13 @@
  * The command line: finds the command, runs it, and turns whatever happens into messages and an exit status.
  */
 
-import { readFileSync } from "node:fs";
 import { isEdgeInfiniteError } from "../errors.ts";
+import { readPackageVersion } from "../files/node-package-version.ts";
 import { formatDefinitions, formatOptions, usageError } from "./arguments.ts";
 import type { Command } from "./command.ts";
 import { type CommandEntry, commands } from "./commands.ts";
 import { exitCodeOf, exitCodes } from "./exit-codes.ts";
 import type { Terminal } from "./terminal.ts";
-
-function readVersion(): string {
-  // dist/cli/ lies as deep as src/cli/.
-  const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
-  const hasVersion = typeof manifest === "object" && manifest !== null && "version" in manifest;
-  return hasVersion ? String(manifest.version) : "unknown";
-}
 
 function formatHelp(): string {
   const rows = Object.entries(commands).map(([name, { summary }]): [string, string] => [name, summary]);
@@ -82,7 +75,7 @@ async function runCommand(argv: readonly string[], terminal: Terminal, signal: A
     throw usageError("a command is missing", { expected: Object.keys(commands).join(", ") });
   }
   if (name === "--help" || name === "-h" || name === "help") return terminal.stdout.write(formatHelp());
-  if (name === "--version") return terminal.stdout.line(readVersion());
+  if (name === "--version") return terminal.stdout.line(readPackageVersion());
   const command = await findCommand(name).load();
   if (hasFlag(rest, "--help", "-h")) return terminal.stdout.write(formatCommandHelp(name, command));
   return command.run({ terminal, argv: rest, signal });

@@ -91,7 +91,8 @@ export interface Platform {
   }): Promise<Runtime>;
 }
 
-async function openParts(
+/** Opens a model and its adapter. @throws as {@link loadModelOn} does before weights are read. */
+export async function openParts(
   platform: Platform,
   model: string | ModelFolder,
   options: LoadOptions,
@@ -106,7 +107,8 @@ async function openParts(
   return openModelParts(folder, adapterFolder, options, signal);
 }
 
-function checkOptions({ dtype = "auto", threads }: LoadOptions): void {
+/** Refuses options that no model could be loaded with. @throws {@link UnsupportedError} {@link InvalidRequestError} */
+export function checkOptions({ dtype = "auto", threads }: LoadOptions): void {
   if (!weightDTypes.includes(dtype)) {
     throw new UnsupportedError({
       where: "dtype",
@@ -126,7 +128,7 @@ function checkOptions({ dtype = "auto", threads }: LoadOptions): void {
 }
 
 /** Gives the weights as they will be held; closing them is the caller's part. */
-async function holdWeights(
+export async function holdWeights(
   platform: Platform,
   { folder, weights, family, config }: ModelParts,
   model: string,
@@ -156,7 +158,8 @@ interface HeldWeights {
   close(): Promise<void>;
 }
 
-async function identify(parts: ModelParts, signal: AbortSignal | undefined): Promise<SessionIdentity> {
+/** Tells a model, its adapter and its settings apart from others. */
+export async function identify(parts: ModelParts, signal: AbortSignal | undefined): Promise<SessionIdentity> {
   const { config, weights, adapter, context, policy } = parts;
   // An ordinary cache does not depend on the sizes of regions.
   const sizes = `S${context.sinkTokens} B${context.slotTokens} W${context.windowTokens} T${context.segmentTokens}`;

@@ -7,7 +7,7 @@ import { InternalError } from "../errors.ts";
 import type { NamedTensors } from "../runtime/runtime.ts";
 import type { TensorMemory } from "../runtime/tensor-memory.ts";
 import type { AttentionGeometry } from "./geometry.ts";
-import { absorbLocal, localAttentionFeeds } from "./local-attention.ts";
+import { absorbLocal, localAttentionFeeds, localSwitches } from "./local-attention.ts";
 import { LocalCache } from "./local-cache.ts";
 import type { MemoryPolicy, MemoryState, StateArray, TokenCounts } from "./policy.ts";
 import { beginLocalAttention } from "./segmented-policies.ts";
@@ -95,6 +95,7 @@ export function createFullPolicy(geometry: AttentionGeometry, runTokens: number)
       : 'Load the model with policy "streaming" or an adapter: their streams have no end.',
     stateBytesAt: (lengthTokens) => 2 * 4 * sizeAt(lengthTokens),
     beginAttention: (b) => beginLocalAttention(b, geometry),
+    switches: localSwitches,
     buildCommitGraph: () => undefined,
     createState: (memory) => new FullState(geometry, runTokens, createCache(geometry, memory)),
     arraySizes: (lengthTokens) =>

@@ -26,7 +26,7 @@ export const tokensSymbol = "T";
 export const placesSymbol = "P";
 
 /** Stands for minus infinity in masks: finite, so that no device computes infinity minus infinity. */
-const masked = -1e30;
+export const masked = -1e30;
 
 const positionsName = "positions";
 /** Names the input that hides empty places, float32 `[P]`: 0, or very low. */
@@ -229,6 +229,11 @@ function masksFor(cache: LocalCache, tokenCount: number, windowTokens: number): 
   return masks;
 }
 
+/** Gives the inputs that choose, for a run of so many tokens, which parts of the inference graph are evaluated. */
+export function localSwitches(tokenCount: number): Record<string, HostTensor> {
+  return { is_single_token: hostTensor("bool", [], Uint8Array.of(tokenCount === 1 ? 1 : 0)) };
+}
+
 /**
  * Gives what local attention is fed.
  * @param firstPosition rotary position of the first new token.
@@ -241,7 +246,7 @@ export function localAttentionFeeds(
 ): Record<string, Tensor> {
   const feeds: Record<string, Tensor> = {
     split_sizes: hostTensor("int64", [2], BigInt64Array.of(BigInt(cache.places), BigInt(tokenCount))),
-    is_single_token: hostTensor("bool", [], Uint8Array.of(tokenCount === 1 ? 1 : 0)),
+    ...localSwitches(tokenCount),
   };
   if (geometry.hasLearnedPositions) {
     const positions = BigInt64Array.from({ length: tokenCount }, (_, row) => BigInt(firstPosition + row));

@@ -89,6 +89,11 @@ export interface MemoryPolicy {
   /** Bytes of a state that has read `lengthTokens` tokens; constant when the policy is bounded. */
   stateBytesAt(lengthTokens: number): number;
   beginAttention(builder: GraphBuilder): AttentionWriter;
+  /**
+   * Gives the inputs that choose which parts of the inference graph are evaluated, by the number of new tokens and
+   * the path: what {@link MemoryState.feeds} has of them.
+   */
+  switches(tokenCount: number, path: MemoryState["path"]): NamedTensors;
   /** Writes the graph that a commit runs; undefined when the host can do it alone. */
   buildCommitGraph(): Graph | undefined;
   /** Makes an empty state, on the host unless another memory is given. */

@@ -21,7 +21,7 @@ import {
   LinearMemory,
   writeMemoryRead,
 } from "./linear-memory.ts";
-import { LocalAttentionWriter, tokensSymbol } from "./local-attention.ts";
+import { LocalAttentionWriter, localSwitches, tokensSymbol } from "./local-attention.ts";
 import type { AttentionWriter, MemoryPolicy } from "./policy.ts";
 import { writeConvexFusion, writeReadGate } from "./read-gate.ts";
 import {
@@ -29,6 +29,7 @@ import {
   createSegmentedCache,
   gateOpeningName,
   memoryActiveName,
+  memorySwitch,
   restoreSegmentedState,
   SegmentedState,
 } from "./segmented-state.ts";
@@ -146,6 +147,10 @@ function createSegmentedPolicy(
     stateBytesAt: () => localBytes + memoryBytes + N * 8,
     beginAttention: (b) =>
       remembers ? beginGatedAttention(b, geometry, adapter) : beginLocalAttention(b, geometry),
+    switches: (tokenCount, path) => ({
+      ...localSwitches(tokenCount),
+      ...(remembers && memorySwitch(path)),
+    }),
     buildCommitGraph: () => (remembers ? buildLinearMemoryCommit(geometry, context) : undefined),
     createState,
     arraySizes,

@@ -28,6 +28,11 @@ export const gateOpeningName = "gate_opening";
 /** Names the input of the inference graph that says whether the memory is read, bool `[]`. */
 export const memoryActiveName = "memory_active";
 
+/** Gives the input that says whether the memory is read. */
+export function memorySwitch(path: MemoryState["path"]): NamedTensors {
+  return { [memoryActiveName]: hostTensor("bool", [], Uint8Array.of(path === "gated" ? 1 : 0)) };
+}
+
 /** Is what makes up a segmented state; parts not given are empty. */
 export interface SegmentedParts {
   readonly lengthTokens: number;
@@ -119,8 +124,7 @@ export class SegmentedState implements MemoryState {
   feeds(tokenCount: number): NamedTensors {
     const feeds = localAttentionFeeds(this.#geometry, this.#cache, this.#length, tokenCount);
     if (this.#memory === undefined) return feeds;
-    const active = Uint8Array.of(this.path === "gated" ? 1 : 0);
-    return { ...feeds, ...this.#memory.feeds(), [memoryActiveName]: hostTensor("bool", [], active) };
+    return { ...feeds, ...this.#memory.feeds(), ...memorySwitch(this.path) };
   }
 
   absorb(outputs: NamedTensors, tokenCount: number): void {
