@@ -28,6 +28,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "downloads a model from the Hugging Face hub",
     load: async () => (await import("./pull.ts")).pullCommand,
   },
+  export: {
+    summary: "writes a model as ONNX graphs of fixed shapes, for toolchains of NPUs",
+    load: async () => (await import("./export.ts")).exportCommand,
+  },
   demo: {
     summary: "reads a long made-up document with a tiny model, in constant memory",
     load: async () => (await import("./demo.ts")).demoCommand,

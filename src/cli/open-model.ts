@@ -27,7 +27,7 @@ export function formatDownload({ file, receivedBytes, totalBytes }: LoadProgress
 }
 
 /** Tells something that the user should know. */
-function tellNotice(terminal: Terminal, { json, quiet }: OutputMode, text: string): Promise<void> {
+export function tellNotice(terminal: Terminal, { json, quiet }: OutputMode, text: string): Promise<void> {
   if (quiet) return Promise.resolve();
   return json ? terminal.stdout.json({ type: "notice", text }) : terminal.stderr.line(`notice: ${text}`);
 }

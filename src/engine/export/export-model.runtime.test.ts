@@ -104,7 +104,7 @@ describe("an exported model, run from its manifest alone", () => {
 
   it.each(["q8", "q4"] as const)("gives them for weights of %s", (dtype) =>
     // The product rounds activations to 8 bits: a rounding that falls the other way is a step, not an ulp.
-    expectSameLogits(createTinyModelFolder(), "paper", { runTokens: 13 }, { dtype }, 0.05),
+    expectSameLogits(createTinyModelFolder(), "paper", { runTokens: 13 }, { dtype }, 0.01),
   );
 });
 

@@ -7,7 +7,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { access, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { InvalidRequestError } from "../../errors.ts";
+import { InvalidRequestError, isEdgeInfiniteError } from "../../errors.ts";
 import type { ModelFolder } from "../../files/model-folder.ts";
 import { writeFileAtomic } from "../../files/node-atomic-write.ts";
 import { diskModelFolder } from "../../files/node-model-folder.ts";
@@ -184,7 +184,7 @@ async function buildFromParts(
     await putInPlace(temporary, out);
     return manifest;
   } catch (error) {
-    if (systemErrorCode(error) === undefined) throw error;
+    if (isEdgeInfiniteError(error) || systemErrorCode(error) === undefined) throw error;
     throw systemFileError(out, "the folder cannot be written", error);
   } finally {
     await rm(temporary, { recursive: true, force: true });
