@@ -176,6 +176,25 @@ describe.each(policyNames)("the policy %s", (name) => {
     expect(twin.commitCount).toBe(state.commitCount);
   });
 
+  it("tells which inputs choose the parts of the graph, as its states feed them on their path", async () => {
+    const context = { sinkTokens: 1, slotTokens: 0, windowTokens: 3, segmentTokens: 2 };
+    for (const name of policyNames) {
+      const policy = makePolicy(name, context);
+      const state = policy.createState();
+      for (const length of [0, 9]) {
+        await read(state, length, [1, 1]);
+        if (state.roomTokens === 0) await state.commit(commitSession);
+        for (const count of [1, 2]) {
+          const switches = policy.switches(count, state.path);
+          expect(state.feeds(count)).toMatchObject(switches);
+          expect(Object.values(switches).every(({ dtype }) => dtype === "bool")).toBe(true);
+        }
+      }
+    }
+    const paths = (["base", "gated"] as const).map((path) => makePolicy("paper", context).switches(1, path));
+    expect(paths[0]).not.toEqual(paths[1]);
+  });
+
   it("writes a commit graph only when its commits compute", () => {
     const context = { sinkTokens: 2, slotTokens: 0, windowTokens: 9, segmentTokens: 5 };
     expect(makePolicy(name, context).buildCommitGraph()?.name).toBe(name === "paper" ? "commit" : undefined);

@@ -15,6 +15,7 @@ import {
 import type { ModelFolder } from "../../files/model-folder.ts";
 import type { PolicyName } from "../../memory/policy.ts";
 import { type ExportOptions, exportModel, readExportManifest } from "../../node.ts";
+import { type TinyModelType, tinyFamilies } from "../../testing/tiny-families.ts";
 import { createTinyAdapterFolder, createTinyModelFolder } from "../../testing/tiny-model.ts";
 
 let root = "";
@@ -42,6 +43,8 @@ async function exportTiny(
   });
   return folder;
 }
+
+const families = Object.keys(tinyFamilies) as TinyModelType[];
 
 /** Commits 15 times. */
 const stream = tinyIds(tinyCapacity + 15 * tinyContext.segmentTokens - 4);
@@ -90,8 +93,14 @@ describe("an exported model, run from its manifest alone", () => {
     );
   }
 
-  it.each(["mistral", "qwen2", "qwen3"] as const)("gives them for %s", (modelType) =>
-    expectSameLogits(createTinyModelFolder({ modelType }), "paper", { runTokens: 7 }),
+  it.each(families)("gives them for %s", (modelType) =>
+    expectSameLogits(
+      createTinyModelFolder({ modelType }),
+      "paper",
+      { runTokens: 7 },
+      // Of Gemma's layers the first has a window, and no memory.
+      modelType === "gemma3_text" ? { adapter: createTinyAdapterFolder({ gatedLayers: [1] }) } : {},
+    ),
   );
 
   it.each([
@@ -103,8 +112,9 @@ describe("an exported model, run from its manifest alone", () => {
   );
 
   it.each(["q8", "q4"] as const)("gives them for weights of %s", (dtype) =>
-    // The product rounds activations to 8 bits: a rounding that falls the other way is a step, not an ulp.
-    expectSameLogits(createTinyModelFolder(), "paper", { runTokens: 13 }, { dtype }, 0.01),
+    // The product rounds activations to 8 bits: one that falls the other way moved a logit by 0.05. Logits reach 3;
+    // blocks read wrongly move them by as much.
+    expectSameLogits(createTinyModelFolder(), "paper", { runTokens: 13 }, { dtype }, 0.2),
   );
 });
 
