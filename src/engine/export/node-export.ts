@@ -167,7 +167,7 @@ async function buildFromParts(
   options: ExportOptions,
 ): Promise<ExportManifest> {
   const { signal } = options;
-  const dtype = resolveDType(options.dtype);
+  const dtype = resolveDType(options.dtype, parts.family);
   const identity = await identify(parts, signal);
   const tokenizer = await loadTokenizer(parts.folder);
   const eosTokenIds = await readEosTokenIds(parts, tokenizer?.eosTokenId, signal);

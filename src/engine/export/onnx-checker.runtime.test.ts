@@ -11,8 +11,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { tinyContext } from "../../../test/support/tiny-sessions.ts";
-import { exportModel } from "../../node.ts";
 import { createTinyAdapterFolder, createTinyModelFolder } from "../../testing/tiny-model.ts";
+import { exportModel } from "./node-export.ts";
 
 /** Checks every model named, and prints for each the number of nodes of each domain and unknown shapes. */
 const script = `
