@@ -31,8 +31,8 @@ export class ExportedModel implements AsyncDisposable {
   readonly #keys: readonly Float32Array[];
   readonly #values: readonly Float32Array[];
   #sinkKeys: readonly Float32Array[] = [];
-  #matrix: Float32Array;
-  #normalizer: Float32Array;
+  readonly #matrices: readonly Float32Array[];
+  readonly #normalizers: readonly Float32Array[];
   length = 0;
   used = 0;
   commits = 0;
@@ -44,9 +44,8 @@ export class ExportedModel implements AsyncDisposable {
     const layers = Array.from({ length: layerCount });
     this.#keys = layers.map(() => new Float32Array(K * this.#places * D));
     this.#values = layers.map(() => new Float32Array(K * this.#places * D));
-    const remembering = manifest.attention.memoryLayers.length;
-    this.#matrix = new Float32Array(remembering * K * D * D);
-    this.#normalizer = new Float32Array(remembering * K * D);
+    this.#matrices = layers.map(() => new Float32Array(K * D * D));
+    this.#normalizers = layers.map(() => new Float32Array(K * D));
   }
 
   static async open(folder: string): Promise<ExportedModel> {
@@ -92,17 +91,9 @@ export class ExportedModel implements AsyncDisposable {
   }
 
   #unrotate(tensor: ExportedTensor, write: (angle: number) => number): Float32Array {
-    const { context, attention } = this.manifest;
-    const [, rows = 0, pairs = 0] = tensor.shape;
-    const first = context.sinkTokens + context.segmentTokens * this.commits;
-    return Float32Array.from({ length: elementCount(tensor.shape) }, (_, index) => {
-      const layer = attention.memoryLayers[Math.floor(index / (rows * pairs))] ?? 0;
-      const kind = attention.kinds[attention.layerKinds[layer] ?? 0];
-      const frequency = kind?.inverseFrequencies[index % pairs];
-      if (frequency === undefined) return write(0);
-      const row = Math.floor(index / pairs) % rows;
-      return write((first + row) * frequency) / (kind?.rotaryScale ?? 1);
-    });
+    const { sinkTokens, segmentTokens } = this.manifest.context;
+    const scale = this.#kind(tensor).rotaryScale ** 2;
+    return this.#table(tensor, sinkTokens + segmentTokens * this.commits, (angle) => write(angle) / scale);
   }
 
   /** Tells whether new token t sees place p. */
@@ -131,25 +122,6 @@ export class ExportedModel implements AsyncDisposable {
     });
   }
 
-  /** Cuts the places that a commit looks at out of every layer. */
-  #leaving(caches: readonly Float32Array[], { shape }: ExportedTensor): Float32Array {
-    const [, heads = 0, rows = 0, size = 0] = shape;
-    const cut = new Float32Array(elementCount(shape));
-    caches.forEach((cache, layer) => {
-      for (let head = 0; head < heads; head++) {
-        const from = head * this.#places * size;
-        cut.set(cache.subarray(from, from + rows * size), (layer * heads + head) * rows * size);
-      }
-    });
-    return cut;
-  }
-
-  #memoryPart(whole: Float32Array, { shape, layer = 0 }: ExportedTensor): Float32Array {
-    const size = elementCount(shape);
-    const index = this.manifest.attention.memoryLayers.indexOf(layer);
-    return whole.subarray(index * size, (index + 1) * size);
-  }
-
   readonly #feeds: Partial<Record<ExportedTensor["role"], Feed>> = {
     "token-ids": ({ shape }, { ids }) => {
       const padded = new Int32Array(shape[0] ?? 0);
@@ -163,14 +135,10 @@ export class ExportedModel implements AsyncDisposable {
     mask: (tensor) => this.#mask(tensor),
     "past-keys": ({ layer = 0 }) => this.#keys[layer] ?? new Float32Array(),
     "past-values": ({ layer = 0 }) => this.#values[layer] ?? new Float32Array(),
-    "memory-matrix": (tensor) => this.#memoryPart(this.#matrix, tensor),
-    "memory-normalizer": (tensor) => this.#memoryPart(this.#normalizer, tensor),
-    "leaving-keys": (tensor) => this.#leaving(this.#keys, tensor),
-    "leaving-values": (tensor) => this.#leaving(this.#values, tensor),
+    "memory-matrix": ({ layer = 0 }) => this.#matrices[layer] ?? new Float32Array(),
+    "memory-normalizer": ({ layer = 0 }) => this.#normalizers[layer] ?? new Float32Array(),
     "unrotate-cos": (tensor) => this.#unrotate(tensor, Math.cos),
     "unrotate-sin": (tensor) => this.#unrotate(tensor, (angle) => -Math.sin(angle)),
-    "all-memory-matrices": () => this.#matrix,
-    "all-memory-normalizers": () => this.#normalizer,
   };
 
   /** Runs a graph; gives its outputs by role and layer. */
@@ -259,9 +227,9 @@ export class ExportedModel implements AsyncDisposable {
       this.#sinkKeys = originals;
     }
     const graph = graphs.find(({ purpose }) => purpose === "commit");
-    for (const [{ role }, data] of graph === undefined ? [] : await this.#run(graph, [])) {
-      if (role === "new-memory-matrices") this.#matrix = Float32Array.from(data);
-      if (role === "new-memory-normalizers") this.#normalizer = Float32Array.from(data);
+    for (const [{ role, layer = 0 }, data] of graph === undefined ? [] : await this.#run(graph, [])) {
+      if (role === "new-memory-matrix") this.#matrices[layer]?.set(data);
+      if (role === "new-memory-normalizer") this.#normalizers[layer]?.set(data);
     }
     this.#forEachHead((keys, values) => {
       for (const rows of [keys, values]) rows.copyWithin(S * D, (S + T) * D);

@@ -9,7 +9,7 @@ const state = [
 ];
 
 const memoryState = [
-  "State of the memory: for each of attention.memoryLayers a matrix [K, D, D] and a normalizer [K, D], all zeros.",
+  "State of the memory: for each of attention.memoryLayers a matrix [K, D, D] and a normalizer [K, D, 1], all zeros.",
 ];
 
 const run = [
@@ -26,7 +26,7 @@ const commit = [
   "1. At the first commit, set aside the keys of places 0 to S - 1 of every layer and head: the sinks' originals.",
 ];
 
-const memoryCommit = ["2. Run the commit graph; keep what it gives as the new state of the memory."];
+const memoryCommit = ["2. Run the commit graph; what it gives is the new state of the memory."];
 const noMemoryCommit = ["2. There is no memory: what leaves is forgotten, and no graph is run."];
 
 const afterCommit = [

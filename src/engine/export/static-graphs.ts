@@ -51,18 +51,16 @@ export function listStaticGraphs(
   policy: MemoryPolicy,
   context: ContextSettings,
 ): readonly StaticGraph[] {
-  const { sinkTokens, segmentTokens } = context;
   const commit = policy.buildCommitGraph();
   const paths = commit === undefined ? (["base"] as const) : (["base", "gated"] as const);
-  const runs = [...new Set([segmentTokens, 1])].flatMap((tokenCount) =>
+  const runs = [...new Set([context.segmentTokens, 1])].flatMap((tokenCount) =>
     paths.map((path) => fixInference(inference, policy, context, tokenCount, path)),
   );
   if (commit === undefined) return runs;
-  // What leaves lies behind the sinks: no later place is needed.
-  const graph = specializeGraph(commit, { dims: { [placesSymbol]: sinkTokens + segmentTokens } });
+  const graph = specializeGraph(commit, { dims: { [placesSymbol]: localCapacityTokens(context) } });
   const name = "commit";
   return [
     ...runs,
-    { name, purpose: name, path: "gated", tokenCount: segmentTokens, graph: toPortableGraph(graph) },
+    { name, purpose: name, path: "gated", tokenCount: context.segmentTokens, graph: toPortableGraph(graph) },
   ];
 }

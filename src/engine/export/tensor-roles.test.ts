@@ -9,7 +9,8 @@ describe("roleOfTensor", () => {
     ["mask", { role: "mask", kind: 0 }],
     ["past_mask.1", { role: "past-mask", kind: 1 }],
     ["past_keys.17", { role: "past-keys", layer: 17 }],
-    ["new_matrix", { role: "new-memory-matrices" }],
+    ["unrotate_cos.1", { role: "unrotate-cos", kind: 1 }],
+    ["new_matrix.3", { role: "new-memory-matrix", layer: 3 }],
   ])("knows %s", (name, role) => {
     expect(roleOfTensor(name)).toEqual(role);
   });

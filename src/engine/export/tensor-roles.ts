@@ -34,17 +34,13 @@ export type TensorRole =
   | "past-values"
   | "memory-matrix"
   | "memory-normalizer"
-  | "leaving-keys"
-  | "leaving-values"
   | "unrotate-cos"
   | "unrotate-sin"
-  | "all-memory-matrices"
-  | "all-memory-normalizers"
   | "logits"
   | "new-keys"
   | "new-values"
-  | "new-memory-matrices"
-  | "new-memory-normalizers";
+  | "new-memory-matrix"
+  | "new-memory-normalizer";
 
 const roles: { readonly [Role in TensorRole]: RoleFacts } = {
   "token-ids": {
@@ -95,39 +91,24 @@ const roles: { readonly [Role in TensorRole]: RoleFacts } = {
   "memory-matrix": {
     pattern: layers("memory_matrix"),
     index: "layer",
-    meaning: "[K, D, D]: the layer's memory, from the last commit",
+    meaning: "[K, D, D]: the layer's memory; zeros before the first commit",
   },
   "memory-normalizer": {
     pattern: layers("memory_normalizer"),
     index: "layer",
-    meaning: "[K, D, 1]: the layer's normalizer, from the last commit",
-  },
-  "leaving-keys": {
-    pattern: whole("keys"),
-    meaning: "[L, K, S + T, D]: places 0 to S + T - 1 of every layer's cached keys",
-  },
-  "leaving-values": {
-    pattern: whole("values"),
-    meaning: "[L, K, S + T, D]: places 0 to S + T - 1 of every layer's cached values",
+    meaning: "[K, D, 1]: the normalizer of the layer's memory; zeros before the first commit",
   },
   "unrotate-cos": {
-    pattern: whole("unrotate_cos"),
+    pattern: kinds("unrotate_cos"),
+    index: "kind",
     meaning:
-      "[N, T, pairs], a row for each of attention.memoryLayers: element [j, t, i] is cos(angle) / rotaryScale with angle " +
-      "(S + T * commits + t) * inverseFrequencies[i] of the layer's kind; angle 0 and scale 1 for a layer whose kind has " +
-      "no frequencies",
+      "[1, T, pairs]: element [0, t, i] is cos((S + T * commits + t) * inverseFrequencies[i]) / rotaryScale, with the " +
+      "numbers of attention.kinds[kind] and angles in float64",
   },
   "unrotate-sin": {
-    pattern: whole("unrotate_sin"),
-    meaning: "[N, T, pairs]: as unrotate-cos, with -sin(angle)",
-  },
-  "all-memory-matrices": {
-    pattern: whole("matrix"),
-    meaning: "[N, K, D, D]: memory-matrix of attention.memoryLayers in order; zeros before the first commit",
-  },
-  "all-memory-normalizers": {
-    pattern: whole("normalizer"),
-    meaning: "[N, K, D]: memory-normalizer of the same layers; zeros before the first commit",
+    pattern: kinds("unrotate_sin"),
+    index: "kind",
+    meaning: "[1, T, pairs]: as unrotate-cos, with -sin of the angle",
   },
   logits: {
     pattern: whole(inferenceNames.logits),
@@ -143,13 +124,15 @@ const roles: { readonly [Role in TensorRole]: RoleFacts } = {
     index: "layer",
     meaning: "[K, T, D]: rows 0 to n - 1 go to places used to used + n - 1 of past-values",
   },
-  "new-memory-matrices": {
-    pattern: whole("new_matrix"),
-    meaning: "[N, K, D, D]: all-memory-matrices after the commit",
+  "new-memory-matrix": {
+    pattern: layers("new_matrix"),
+    index: "layer",
+    meaning: "[K, D, D]: the layer's memory-matrix after the commit",
   },
-  "new-memory-normalizers": {
-    pattern: whole("new_normalizer"),
-    meaning: "[N, K, D]: all-memory-normalizers after the commit",
+  "new-memory-normalizer": {
+    pattern: layers("new_normalizer"),
+    index: "layer",
+    meaning: "[K, D, 1]: the layer's memory-normalizer after the commit",
   },
 };
 
