@@ -10,6 +10,7 @@ import { InvalidModelError } from "../errors.ts";
 import { type DType, type DTypeArray, dtypeArrays, dtypeSizeBytes } from "../tensor/dtype.ts";
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
 import type { ByteSource } from "./byte-source.ts";
+import { refuseForeignFormat } from "./foreign-formats.ts";
 import { findJsonFault } from "./json-outline.ts";
 
 /** Bounds what a header may hold; a file beyond them is refused before memory is spent on it. */
@@ -61,23 +62,6 @@ export interface SafetensorsHeader {
 
 const fetchAgain = "The file is damaged or not safetensors: fetch it again, or convert it.";
 
-/** What people mistake for safetensors, by how it starts. */
-const lookalikes: readonly { readonly start: string; readonly what: string; readonly remedy: string }[] = [
-  {
-    start: "version ",
-    what: "this is a Git LFS pointer, not the file itself",
-    remedy: "Run `git lfs pull`, or download the file.",
-  },
-  {
-    start: "PK\u0003\u0004",
-    what: "this is a PyTorch (zip) file",
-    remedy: "Convert it to safetensors.",
-  },
-  { start: "GGUF", what: "this is a GGUF file", remedy: "Name it .gguf, or convert it to safetensors." },
-  { start: "<!DOC", what: "this is a web page", remedy: "Download the file itself." },
-  { start: "<html", what: "this is a web page", remedy: "Download the file itself." },
-];
-
 async function readHeaderLength(source: ByteSource, signal: AbortSignal | undefined): Promise<number> {
   if (source.sizeBytes < 8) {
     throw new InvalidModelError({
@@ -89,16 +73,7 @@ async function readHeaderLength(source: ByteSource, signal: AbortSignal | undefi
     });
   }
   const prefix = await source.read(0, 8, signal);
-  const text = String.fromCharCode(...prefix);
-  const lookalike = lookalikes.find(({ start }) => text.startsWith(start));
-  if (lookalike !== undefined) {
-    throw new InvalidModelError({
-      where: source.name,
-      what: lookalike.what,
-      expected: "a safetensors file",
-      remedy: lookalike.remedy,
-    });
-  }
+  refuseForeignFormat(source.name, prefix, "a safetensors file");
   const length = new DataView(prefix.buffer, prefix.byteOffset, 8).getBigUint64(0, true);
   const roomBytes = Math.min(safetensorsLimits.headerBytes, source.sizeBytes - 8);
   if (length > BigInt(roomBytes) || length < 2n) {
