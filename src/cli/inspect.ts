@@ -14,7 +14,6 @@ import { nodePlatform } from "../engine/node.ts";
 import type { AttentionGeometry } from "../memory/geometry.ts";
 import type { DecoderConfig } from "../models/decoder-config.ts";
 import { elementCount } from "../tensor/shape.ts";
-import { loadTokenizer } from "../text/load-tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { type OptionValues, parseArguments, usageError } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
@@ -78,14 +77,14 @@ interface Findings {
   readonly table: readonly MemoryAt[];
 }
 
-async function examine(parts: ModelParts, dtype: WeightDType): Promise<Findings> {
+async function examine(parts: ModelParts, dtype: WeightDType | "auto" | undefined): Promise<Findings> {
   const { family, folder, config, weights, policy } = parts;
   // Writing the graph finds tensors that are missing or of a wrong shape, without reading one.
-  family.buildInferenceGraph(folder.name, config, weights.tensors, policy);
-  const memory = estimate(parts, dtype);
+  family.buildInferenceGraph(folder.name, config, weights.entries, policy);
+  const memory = estimate(parts, resolveDType(dtype, weights));
   return {
     parts,
-    tokenizer: await loadTokenizer(folder),
+    tokenizer: await weights.loadTokenizer(),
     memory,
     totals: sumByDType(parts),
     table: lengths.map(([, tokens]) => memoryAt(parts, memory.fullCacheBytesPerToken, tokens)),
@@ -207,7 +206,7 @@ async function inspect({ terminal, argv, signal }: CommandContext): Promise<void
     throw usageError("one model is inspected", { got: positionals.join(" ") || "none", command: "inspect" });
   const parts = await openParts(model, values, signal);
   try {
-    const findings = await examine(parts, resolveDType(toDType(values.dtype), parts.family));
+    const findings = await examine(parts, toDType(values.dtype));
     if (values.json) await terminal.stdout.json(toJson(findings));
     else await terminal.stdout.write(formatFindings(findings));
   } finally {

@@ -29,7 +29,7 @@ export const memoryOptions = {
 
 /** Choose a model and where it runs. */
 export const modelOptions = {
-  model: { type: "string", value: "M", help: "a folder, or a name on the Hugging Face hub like org/name" },
+  model: { type: "string", value: "M", help: "a folder, a .gguf file, or a hub name like org/name" },
   device: { type: "string", value: "D", help: "cpu (the default) or webgpu" },
   threads: { type: "string", value: "N", help: "threads within an operator; default one a physical core" },
 } as const;
@@ -59,7 +59,7 @@ export const outputOptions = {
 /** Returns the model that was asked for. @throws {@link InvalidRequestError} when none was. */
 export function requireModel(model: string | undefined, command: string): string {
   if (model !== undefined && model !== "") return model;
-  throw usageError("--model is missing", { expected: "a folder or a hub name", command });
+  throw usageError("--model is missing", { expected: "a folder, a .gguf file or a hub name", command });
 }
 
 /** Turns options into those that say how a model remembers. @throws {@link InvalidRequestError} */

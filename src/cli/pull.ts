@@ -2,6 +2,8 @@
  * `edgeinfinite pull`: downloads a model into the hub cache, which all tools of the hub share.
  */
 
+import { ggufPartNames } from "../files/gguf-parts.ts";
+import { parseHubAddress } from "../files/hub.ts";
 import { type DownloadProgress, downloadHubModel } from "../files/node-hub-download.ts";
 import { parseArguments, usageError } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
@@ -32,7 +34,9 @@ async function pull({ terminal, argv, signal }: CommandContext): Promise<void> {
   };
   try {
     const revision = values.revision === undefined ? {} : { revision: values.revision };
-    const folder = await downloadHubModel(id, { ...revision, signal, onProgress });
+    const { id: repository, file } = parseHubAddress(id) ?? { id };
+    const files = file === undefined ? undefined : ggufPartNames(file);
+    const folder = await downloadHubModel(repository, { ...revision, files, signal, onProgress });
     await status.clear();
     if (values.json) await terminal.stdout.json({ type: "finish", model: id, folder });
     else await terminal.stdout.line(folder);
@@ -43,7 +47,7 @@ async function pull({ terminal, argv, signal }: CommandContext): Promise<void> {
 
 /** Is `edgeinfinite pull`. */
 export const pullCommand: Command = {
-  usage: "ORG/NAME [--revision R]",
+  usage: "ORG/NAME[/FILE.gguf] [--revision R]",
   description:
     "Downloads a model of the Hugging Face hub into its cache, and prints the folder. What is there already is not\n" +
     "fetched again; what was broken off goes on. HF_ENDPOINT, HF_TOKEN and HF_HUB_CACHE are respected.",

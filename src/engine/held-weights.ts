@@ -2,7 +2,7 @@
  * The file that weights are held in when they are not held as the checkpoint has them: matrices in blocks, the
  * rest as float32.
  *
- * It is an ordinary safetensors file: `NAME:scales` float32, `NAME:zeros` float32 if there are zero points and
+ * It is an ordinary safetensors file: `NAME:scales` float32, `NAME:offsets` float32 if there are offsets and
  * `NAME:blocks` uint8 for a matrix, NAME for what stays plain. Matrices that one product can cover lie behind
  * one another, part by part (all scales, then all blocks), so that a graph can take them as one. It is
  * written as a stream, one group in memory at a time, and can be kept.
@@ -17,34 +17,40 @@ import type { BlockFormat, QuantizedRows } from "../tensor/block-quantization.ts
 import { dtypeSizeBytes } from "../tensor/dtype.ts";
 import { elementCount, formatShape, sameShape } from "../tensor/shape.ts";
 
+/** Names the type of elements that stay plain. */
+export type PlainDType = "float32" | "float16" | "bfloat16";
+
+/** Holds plain elements, halves by their bit patterns. */
+export type PlainElements = Float32Array | Uint16Array;
+
 /** Is a weight that will be held, and where its values come from. */
 export interface HeldWeight {
   readonly name: string;
   readonly shape: readonly number[];
-  /** The blocks it is held in; undefined when it stays float32. */
-  readonly format: BlockFormat | undefined;
-  /** Whether its blocks have zero points. */
-  readonly hasZeroPoints: boolean;
-  /** Reads it: float32 `shape`, or its blocks. */
-  read(signal?: AbortSignal): Promise<Float32Array | QuantizedRows>;
+  /** The blocks it is held in, or the type of its elements. */
+  readonly format: BlockFormat | PlainDType;
+  /** Whether its blocks have offsets. */
+  readonly hasOffsets: boolean;
+  /** Reads it: the elements of `shape`, or its blocks. */
+  read(signal?: AbortSignal): Promise<PlainElements | QuantizedRows>;
 }
 
 /** Tells how far the writing is. */
 export type HoldProgress = (doneBytes: number, totalBytes: number) => void;
 
-const parts = ["scales", "zeros", "blocks"] as const;
+const parts = ["scales", "offsets", "blocks"] as const;
 type Part = (typeof parts)[number];
 
 /** Gives a part of a weight as it lies in the file; undefined when the weight has none. */
-function planPart({ name, shape, format, hasZeroPoints }: HeldWeight, part: Part): PlannedTensor | undefined {
-  if (format === undefined) return part === "blocks" ? { name, dtype: "float32", shape } : undefined;
+function planPart({ name, shape, format, hasOffsets }: HeldWeight, part: Part): PlannedTensor | undefined {
+  if (typeof format === "string") return part === "blocks" ? { name, dtype: format, shape } : undefined;
   const [rows = 0, columns = 0] = shape;
   const factors = [rows, columns / format.blockSize];
   if (part === "scales") return { name: `${name}:scales`, dtype: "float32", shape: factors };
   if (part === "blocks") {
     return { name: `${name}:blocks`, dtype: "uint8", shape: [rows, (columns * format.bits) / 8] };
   }
-  return hasZeroPoints ? { name: `${name}:zeros`, dtype: "float32", shape: factors } : undefined;
+  return hasOffsets ? { name: `${name}:offsets`, dtype: "float32", shape: factors } : undefined;
 }
 
 function planGroup(group: readonly HeldWeight[]): PlannedTensor[] {
@@ -62,12 +68,14 @@ export function heldBytes(weight: HeldWeight): number {
 
 function isOneFormat(group: readonly HeldWeight[]): boolean {
   const [first] = group;
+  if (first === undefined || typeof first.format === "string") return false;
+  const { bits, blockSize } = first.format;
   return group.every(
-    ({ format, hasZeroPoints, shape }) =>
-      format !== undefined &&
-      format.bits === first?.format?.bits &&
-      format.blockSize === first.format.blockSize &&
-      hasZeroPoints === first.hasZeroPoints &&
+    ({ format, hasOffsets, shape }) =>
+      typeof format !== "string" &&
+      format.bits === bits &&
+      format.blockSize === blockSize &&
+      hasOffsets === first.hasOffsets &&
       shape[1] === first.shape[1],
   );
 }
@@ -87,13 +95,13 @@ function groupWeights(
   return [...new Set(weights.map((weight) => groupOf.get(weight.name) ?? [weight]))];
 }
 
-function asBytes({ buffer, byteOffset, byteLength }: Float32Array | Uint8Array): Uint8Array {
+function asBytes({ buffer, byteOffset, byteLength }: PlainElements | Uint8Array): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-function partOf(values: Float32Array | QuantizedRows, part: Part): Float32Array | Uint8Array | undefined {
-  if (values instanceof Float32Array) return part === "blocks" ? values : undefined;
-  return { scales: values.scales, zeros: values.zeroPoints, blocks: values.data }[part];
+function partOf(values: PlainElements | QuantizedRows, part: Part): PlainElements | Uint8Array | undefined {
+  if (ArrayBuffer.isView(values)) return part === "blocks" ? values : undefined;
+  return { scales: values.scales, offsets: values.offsets, blocks: values.data }[part];
 }
 
 /** Says what is written, and how. */
@@ -114,7 +122,7 @@ export async function* streamHeldWeights(
   yield head;
   let doneBytes = head.length;
   for (const group of groups) {
-    const values: (Float32Array | QuantizedRows)[] = [];
+    const values: (PlainElements | QuantizedRows)[] = [];
     for (const weight of group) {
       signal?.throwIfAborted();
       values.push(await weight.read(signal));
@@ -153,14 +161,14 @@ export async function openHeldWeights(
     });
   };
   const open = (weight: HeldWeight): WeightEntry => {
-    const [scales, zeroPoints, data] = parts.map((part) => {
+    const [scales, offsets, data] = parts.map((part) => {
       const planned = planPart(weight, part);
       return planned === undefined ? undefined : find(planned);
     });
     const { name, shape, format } = weight;
     if (data === undefined) throw new InternalError({ where: name, what: "nothing was planned" });
-    if (format === undefined || scales === undefined) return data;
-    return { name, shape, format, data, scales, ...(zeroPoints !== undefined && { zeroPoints }) };
+    if (typeof format === "string" || scales === undefined) return data;
+    return { name, shape, format, data, scales, ...(offsets !== undefined && { offsets }) };
   };
   return new Map(weights.map((weight) => [weight.name, open(weight)]));
 }

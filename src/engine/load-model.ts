@@ -12,7 +12,6 @@ import type { WeightEntry } from "../graph/weights.ts";
 import { isNewRows } from "../memory/local-attention.ts";
 import type { Runtime, RuntimeSession } from "../runtime/runtime.ts";
 import type { Tensor } from "../runtime/tensor-memory.ts";
-import { loadTokenizer } from "../text/load-tokenizer.ts";
 import { openHeldWeights, streamHeldWeights } from "./held-weights.ts";
 import { Inference } from "./inference.ts";
 import {
@@ -30,7 +29,6 @@ import {
   openModelParts,
   readEosTokenIds,
 } from "./model-parts.ts";
-import { quantizedFormats, quantizeWeights } from "./quantized-weights.ts";
 import type { SessionIdentity } from "./session-file.ts";
 
 /** Tells how far a download is, or the quantising of weights. */
@@ -48,8 +46,9 @@ export interface LoadOptions extends MemoryOptions {
   /** Where it runs: `cpu` (the default in Node), `webgpu`, `wasm`. */
   readonly device?: string;
   /**
-   * How weights are held: `f32` as float32 (`auto`, the default, is that), `q8` and `q4` in blocks of 32 with a
-   * scale each, quantised once and kept. Quantised weights are smaller and faster, and not quite the same.
+   * How weights are held: `f32` as float32, `q8` and `q4` in blocks of 32 with a scale each, quantised once and
+   * kept. Quantised weights are smaller and faster, and not quite the same. `auto`, the default, changes nothing:
+   * float32 for safetensors, and the file's own blocks for GGUF (which `q8` and `q4` leave as they are too).
    */
   readonly dtype?: WeightDType | "auto";
   /** Threads within an operator; by default one a physical core. */
@@ -135,14 +134,14 @@ export async function holdWeights(
   options: LoadOptions,
 ): Promise<HeldWeights> {
   const { signal, onProgress } = options;
-  const dtype = resolveDType(options.dtype, family);
-  if (dtype === "f32") return { tensors: weights.tensors, close: async () => {} };
-  const held = quantizeWeights(weights.tensors, quantizedFormats[dtype]);
+  const dtype = resolveDType(options.dtype, weights);
+  const held = weights.hold(dtype);
+  if (held === undefined) return { tensors: weights.entries, close: async () => {} };
   const fused = family.fusedProjections(config);
   const report = (receivedBytes: number, totalBytes: number): void =>
-    onProgress?.({ file: `${folder.name} as ${dtype}`, receivedBytes, totalBytes });
+    onProgress?.({ file: `${folder.file ?? folder.name} as ${dtype}`, receivedBytes, totalBytes });
   const write = () => streamHeldWeights(held, { fused, onProgress: report, signal });
-  const key = `${model}-${dtype}-v2`;
+  const key = `${model}-${dtype}-v3`;
   const source = await (platform.keepWeights?.(key, write, signal) ?? collectBytes(key, write()));
   try {
     const tensors = await openHeldWeights(source, held, signal);
@@ -215,9 +214,9 @@ export async function loadModelOn(
   const parts = await openParts(platform, model, options, false);
   let held: HeldWeights | undefined;
   try {
-    const { folder, family, config, context } = parts;
-    const dtype = resolveDType(options.dtype, family);
-    const tokenizer = await loadTokenizer(folder);
+    const { folder, config, context, weights } = parts;
+    const dtype = resolveDType(options.dtype, weights);
+    const tokenizer = await weights.loadTokenizer();
     const eosTokenIds = await readEosTokenIds(parts, tokenizer?.eosTokenId, signal);
     const identity = await identify(parts, signal);
     const runtime = await platform.createRuntime({ device, threads });
@@ -227,7 +226,7 @@ export async function loadModelOn(
     held = await holdWeights(platform, parts, identity.model, options);
     const inference = await buildInference(parts, held.tensors, runtime, signal);
     return new Model({
-      name: folder.name,
+      name: folder.file === undefined ? folder.name : `${folder.name}/${folder.file}`,
       config,
       context,
       tokenizer,
@@ -256,7 +255,7 @@ export async function estimateMemoryOn(
   checkOptions(options);
   const parts = await openParts(platform, model, options, true);
   try {
-    return estimate(parts, resolveDType(options.dtype, parts.family));
+    return estimate(parts, resolveDType(options.dtype, parts.weights));
   } finally {
     await parts.close();
   }

@@ -6,11 +6,11 @@ import { UnsupportedError } from "../errors.ts";
 import { type ContextSettings, localCapacityTokens } from "../memory/geometry.ts";
 import type { PolicyName } from "../memory/policy.ts";
 import type { DecoderConfig } from "../models/decoder-config.ts";
-import type { ModelFamily } from "../models/family.ts";
 import { elementCount } from "../tensor/shape.ts";
+import type { Checkpoint, HeldDType } from "./checkpoint.ts";
 import { heldBytes } from "./held-weights.ts";
 import type { ModelParts } from "./model-parts.ts";
-import { type QuantizedDType, quantizedFormats, quantizeWeights } from "./quantized-weights.ts";
+import type { QuantizedDType } from "./quantized-weights.ts";
 import { recentTokenCount } from "./session-core.ts";
 
 /** Is what an estimate is made from. */
@@ -28,25 +28,25 @@ export interface MemoryEstimate {
   readonly fullCacheBytesPerToken: number;
 }
 
-/** Names how weights are held in memory. */
+/** Names how weights can be asked to be held. */
 export type WeightDType = "f32" | QuantizedDType;
 
 /** Lists how weights can be asked to be held. */
 export const weightDTypes: readonly (WeightDType | "auto")[] = ["auto", "f32", "q8", "q4"];
 
 /**
- * Returns how a family's weights will be held: `auto` is float32, which changes nothing.
+ * Returns how a checkpoint's weights will be held: `auto` changes nothing of what it says.
  * @throws {@link UnsupportedError} when its weights cannot be held so.
  */
 export function resolveDType(
   dtype: WeightDType | "auto" | undefined,
-  { modelType, hasTransposedMatrices }: ModelFamily,
-): WeightDType {
-  if (dtype === undefined || dtype === "auto" || dtype === "f32") return "f32";
-  if (!hasTransposedMatrices) return dtype;
+  { ownDType, family }: Pick<Checkpoint, "ownDType" | "family">,
+): HeldDType {
+  if (dtype === undefined || dtype === "auto") return ownDType;
+  if (dtype === "f32" || !family.hasTransposedMatrices) return dtype;
   throw new UnsupportedError({
     where: "dtype",
-    what: `this version does not quantise ${modelType}, which keeps its matrices transposed`,
+    what: `this version does not quantise ${family.modelType}, which keeps its matrices transposed`,
     got: dtype,
     expected: "f32",
   });
@@ -56,15 +56,17 @@ export function resolveDType(
  * Returns the bytes of the weights in memory. A tied embedding counts twice: the look-up keeps its rows as they
  * are stored, the output projection has them in the order of its kernel.
  */
-function weightBytes({ family, config, weights, adapter }: EstimatedParts, dtype: WeightDType): number {
+function weightBytes({ family, config, weights, adapter }: EstimatedParts, dtype: HeldDType): number {
   let bytes = 0;
-  const heldWeights = dtype === "f32" ? [] : quantizeWeights(weights.tensors, quantizedFormats[dtype]);
-  const heldSizes = new Map(heldWeights.map((weight) => [weight.name, heldBytes(weight)]));
-  for (const entry of weights.tensors.values()) {
-    const held = heldSizes.get(entry.name) ?? 4 * elementCount(entry.shape);
-    const isEmbedding = family.isEmbedding(entry.name);
-    if (isEmbedding) bytes += dtype === "f32" ? entry.lengthBytes : held;
-    if (!isEmbedding || config.tiedEmbeddings) bytes += held;
+  const heldWeights = new Map(weights.hold(dtype)?.map((weight) => [weight.name, weight]));
+  for (const { name, shape, lengthBytes } of weights.tensors.values()) {
+    const weight = heldWeights.get(name);
+    const inFile = weight === undefined ? lengthBytes : heldBytes(weight);
+    const isInBlocks = weight !== undefined && typeof weight.format !== "string";
+    const inProduct = isInBlocks ? inFile : 4 * elementCount(shape);
+    const isEmbedding = family.isEmbedding(name);
+    if (isEmbedding) bytes += inFile;
+    if (!isEmbedding || config.tiedEmbeddings) bytes += inProduct;
   }
   for (const { shape } of adapter?.tensors.values() ?? []) bytes += 4 * elementCount(shape);
   return bytes;
@@ -81,7 +83,7 @@ export function sessionBytes(stateBytes: number, vocabularySize: number): number
 }
 
 /** Estimates the memory of a model that is about to be loaded. */
-export function estimate(parts: EstimatedParts, dtype: WeightDType): MemoryEstimate {
+export function estimate(parts: EstimatedParts, dtype: HeldDType): MemoryEstimate {
   const { config, context, policy } = parts;
   const longest = Number.isFinite(policy.maxLengthTokens)
     ? policy.maxLengthTokens

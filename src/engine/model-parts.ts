@@ -4,12 +4,9 @@
 
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
-import { z } from "zod";
 import { UnsupportedError } from "../errors.ts";
 import type { ByteSource } from "../files/byte-source.ts";
-import { type CheckpointWeights, openCheckpointWeights } from "../files/checkpoint-files.ts";
 import type { ModelFolder } from "../files/model-folder.ts";
-import type { TensorEntry } from "../files/safetensors.ts";
 import { type Adapter, openAdapter } from "../memory/adapter.ts";
 import {
   type ContextSettings,
@@ -21,7 +18,7 @@ import { createPolicy } from "../memory/policies.ts";
 import type { MemoryPolicy, PolicyName } from "../memory/policy.ts";
 import type { DecoderConfig } from "../models/decoder-config.ts";
 import type { ModelFamily } from "../models/family.ts";
-import { loadModelFamily } from "../models/registry.ts";
+import { type Checkpoint, openCheckpoint, type StoredTensor } from "./checkpoint.ts";
 
 /** Chooses how a model remembers. */
 export interface MemoryOptions {
@@ -40,7 +37,7 @@ export interface ModelParts {
   readonly folder: ModelFolder;
   readonly family: ModelFamily;
   readonly config: DecoderConfig;
-  readonly weights: CheckpointWeights;
+  readonly weights: Checkpoint;
   readonly adapter: Adapter | undefined;
   readonly context: ContextSettings;
   readonly policy: MemoryPolicy;
@@ -103,24 +100,21 @@ export async function openModelParts(
   options: MemoryOptions,
   signal?: AbortSignal,
 ): Promise<ModelParts> {
-  const where = `${folder.name}/config.json`;
-  const json = await folder.readJson("config.json", signal);
-  const family = await loadModelFamily(where, json);
-  const config = family.readConfig(where, json);
-  const adapter = adapterFolder === undefined ? undefined : await openAdapter(adapterFolder, signal);
-  let weights: CheckpointWeights | undefined;
+  const weights = await openCheckpoint(folder, signal);
+  let adapter: Adapter | undefined;
   const close = async (): Promise<void> => {
     await adapter?.close();
-    await weights?.close();
+    await weights.close();
   };
   try {
+    const { family, config } = weights;
+    if (adapterFolder !== undefined) adapter = await openAdapter(adapterFolder, signal);
     const context = chooseContext(options.context ?? {}, adapter, config.geometry.maxPositions);
     const chosen = options.policy ?? "auto";
     const withoutAdapter = config.geometry.hasLearnedPositions ? "full" : "streaming";
     const name = chosen === "auto" ? (adapter?.variant ?? withoutAdapter) : chosen;
     const policy = createPolicy(name, { geometry: config.geometry, context, adapter });
     const notices = noticesOf(chosen, policy, context);
-    weights = await openCheckpointWeights(folder, signal);
     return { folder, family, config, weights, adapter, context, policy, notices, close };
   } catch (error) {
     await close();
@@ -128,22 +122,14 @@ export async function openModelParts(
   }
 }
 
-const tokenId = z.number().int().nonnegative();
-const generationSchema = z.looseObject({ eos_token_id: z.union([tokenId, z.array(tokenId)]).nullish() });
-
-/** Lists the tokens that end an answer: those of `config.json`, of `generation_config.json` and the tokenizer's. */
+/** Lists the tokens that end an answer: the configuration's, the generation settings' and the tokenizer's. */
 export async function readEosTokenIds(
-  { folder, config }: Pick<ModelParts, "folder" | "config">,
+  { weights, config }: Pick<ModelParts, "weights" | "config">,
   tokenizerEos: number | undefined,
   signal?: AbortSignal,
 ): Promise<ReadonlySet<number>> {
-  const ids = new Set(config.eosTokenIds);
+  const ids = new Set([...config.eosTokenIds, ...(await weights.readEndTokenIds(signal))]);
   if (tokenizerEos !== undefined) ids.add(tokenizerEos);
-  if (await folder.has("generation_config.json", signal)) {
-    const parsed = generationSchema.safeParse(await folder.readJson("generation_config.json", signal));
-    const eos = parsed.success ? (parsed.data.eos_token_id ?? []) : [];
-    for (const id of typeof eos === "number" ? [eos] : eos) ids.add(id);
-  }
   return ids;
 }
 
@@ -155,7 +141,7 @@ const sampleBytes = 1024;
  * any two trained checkpoints. Reading everything would take longer than loading.
  */
 export async function digestTensors(
-  tensors: ReadonlyMap<string, TensorEntry>,
+  tensors: ReadonlyMap<string, StoredTensor>,
   about: unknown,
   signal?: AbortSignal,
 ): Promise<string> {

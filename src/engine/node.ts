@@ -6,7 +6,7 @@
 
 import { existsSync } from "node:fs";
 import { FileError, RuntimeMissingError, UnsupportedError } from "../errors.ts";
-import { isHubId } from "../files/hub.ts";
+import { parseHubAddress } from "../files/hub.ts";
 import { openHubFolder } from "../files/hub-folder.ts";
 import type { ModelFolder } from "../files/model-folder.ts";
 import { isHubOffline, readHubToken } from "../files/node-hub-cache.ts";
@@ -32,11 +32,13 @@ async function openForHeaders(
   try {
     return await openNodeModelFolder(pathOrId, { revision, signal, offline: true });
   } catch (error) {
-    const mayAskHub = isHubId(pathOrId) && !existsSync(pathOrId) && !isHubOffline(process.env);
-    if (!(error instanceof FileError) || !mayAskHub) throw error;
+    const address = existsSync(pathOrId) ? undefined : parseHubAddress(pathOrId);
+    const mayAskHub = error instanceof FileError && !isHubOffline(process.env);
+    if (address === undefined || !mayAskHub) throw error;
+    const endpoint = process.env.HF_ENDPOINT || undefined;
+    const token = await readHubToken(process.env);
+    return openHubFolder(address.id, { revision, signal, endpoint, token }, address.file);
   }
-  const endpoint = process.env.HF_ENDPOINT || undefined;
-  return openHubFolder(pathOrId, { revision, signal, endpoint, token: await readHubToken(process.env) });
 }
 
 /** Loads ONNX Runtime when a model is to run: a look at headers does without. */
@@ -76,7 +78,7 @@ export const nodePlatform: Platform = {
 
 /**
  * Loads a model from a folder or the Hugging Face hub.
- * @param model a folder, a hub id such as `org/name`, or an opened folder.
+ * @param model a folder or GGUF file, a hub id such as `org/name` or `org/name/FILE.gguf`, or an opened folder.
  * @throws {@link FileError} {@link InvalidModelError} {@link UnsupportedError} {@link InvalidRequestError}
  * {@link OutOfMemoryError} {@link RuntimeMissingError}; the signal's reason on abort.
  */

@@ -38,8 +38,8 @@ export function quantizeWeights(
     return {
       name,
       shape,
-      format: isMatrix ? format : undefined,
-      hasZeroPoints: false,
+      format: isMatrix ? format : "float32",
+      hasOffsets: false,
       read: async (signal) => {
         const values = widen(await readTensor(entry, signal), name);
         return isMatrix ? quantizeRows(values, columns, format) : values;

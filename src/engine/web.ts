@@ -4,7 +4,7 @@
 
 import { UnsupportedError } from "../errors.ts";
 import { httpModelFolder } from "../files/http-folder.ts";
-import { isHubId } from "../files/hub.ts";
+import { parseHubAddress } from "../files/hub.ts";
 import { openHubFolder } from "../files/hub-folder.ts";
 import type { ModelFolder } from "../files/model-folder.ts";
 import { createWebRuntime } from "../runtime/web.ts";
@@ -14,7 +14,8 @@ import type { Model } from "./model.ts";
 
 const webPlatform: Platform = {
   async openFolder(addressOrId, { revision, signal }) {
-    if (isHubId(addressOrId)) return openHubFolder(addressOrId, { revision, signal });
+    const onHub = parseHubAddress(addressOrId);
+    if (onHub !== undefined) return openHubFolder(onHub.id, { revision, signal }, onHub.file);
     const base = typeof location === "undefined" ? undefined : location.href;
     return httpModelFolder(URL.canParse(addressOrId, base) ? new URL(addressOrId, base).href : addressOrId);
   },
@@ -34,7 +35,8 @@ const webPlatform: Platform = {
 
 /**
  * Loads a model from the Hugging Face hub or a web server.
- * @param model a hub id such as `org/name`, an address such as `/models/mine`, or an opened folder.
+ * @param model a hub id such as `org/name` or `org/name/FILE.gguf`, an address such as `/models/mine` or
+ * `/models/mine.gguf`, or an opened folder.
  * @throws {@link FileError} {@link InvalidModelError} {@link UnsupportedError} {@link InvalidRequestError}
  * {@link OutOfMemoryError} {@link RuntimeMissingError}; the signal's reason on abort.
  */

@@ -28,7 +28,8 @@ async function exists(url: string, options: HttpOptions, signal: AbortSignal | u
 }
 
 /**
- * Opens the files below an address as a folder; nothing is fetched until a file is asked for.
+ * Opens the files below an address as a folder; nothing is fetched until a file is asked for. The address of a
+ * GGUF file is that of its folder, with the file as the one that is meant.
  * @param baseUrl - an absolute http(s) URL, with or without a slash at the end.
  * @throws {@link InvalidRequestError} when the address is not such a URL.
  */
@@ -42,7 +43,9 @@ export function httpModelFolder(baseUrl: string, options: HttpOptions = {}): Mod
     });
   }
   const base = new URL(baseUrl);
-  const name = displayUrl(baseUrl).replace(/\/+$/, "");
+  const [, parent, asked] = /^(.*)\/([^/]+\.gguf)$/.exec(base.pathname) ?? [];
+  if (parent !== undefined) base.pathname = parent;
+  const name = displayUrl(base.href).replace(/\/+$/, "");
   const urlOf = (file: string): string => {
     const url = new URL(base);
     const path = file.split("/").map(encodeURIComponent).join("/");
@@ -52,6 +55,7 @@ export function httpModelFolder(baseUrl: string, options: HttpOptions = {}): Mod
   };
   return makeModelFolder({
     name,
+    file: asked === undefined ? undefined : decodeURIComponent(asked),
     has: (file, signal) => exists(urlOf(file), options, signal),
     async open(file, signal) {
       if (!(await exists(urlOf(file), options, signal))) throw missingFileError(name, file);

@@ -19,10 +19,11 @@ import { type ModelFolder, makeModelFolder, missingFileError } from "./model-fol
 /**
  * Opens a model of the hub as a folder; the first use asks the hub for its files, at one commit from then on.
  * @param id - `org/name`.
+ * @param file - the file in it that is meant.
  * @throws {@link InvalidRequestError} for a malformed name, revision or endpoint, at once;
  * the folder's methods throw {@link FileError} when the hub cannot be reached or refuses.
  */
-export function openHubFolder(id: string, options: HubOptions = {}): ModelFolder {
+export function openHubFolder(id: string, options: HubOptions = {}, file?: string): ModelFolder {
   assertHubId(id);
   const endpoint = hubEndpoint(options);
   const name = `${id}@${hubRevision(options)}`;
@@ -37,6 +38,11 @@ export function openHubFolder(id: string, options: HubOptions = {}): ModelFolder
   };
   return makeModelFolder({
     name,
+    file,
+    async list(signal) {
+      signal?.throwIfAborted();
+      return (await list()).files.filter((listed) => !listed.includes("/"));
+    },
     async has(file, signal) {
       signal?.throwIfAborted();
       return (await list()).files.includes(file);

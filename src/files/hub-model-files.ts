@@ -1,9 +1,10 @@
 /**
- * Which files of a repository make up a model: configuration, tokenizer, weights in safetensors, adapter.
+ * Which files of a repository make up a model: configuration, tokenizer, weights in safetensors or GGUF, adapter.
  *
  * PyTorch's own files are never among them: loading one can run code.
  */
 
+import { ggufPartNames } from "./gguf-parts.ts";
 import { isContainedFile } from "./model-folder.ts";
 
 /** The small files of a model or adapter: configuration, tokenizer and the index of shards. */
@@ -30,8 +31,19 @@ export function matchesPattern(file: string, pattern: string): boolean {
   return new RegExp(`^${source.join("[^/]*")}$`).test(file);
 }
 
+/** Lists the GGUF models among files by their first parts; those in folders are not looked at. */
+export function listGgufModels(listed: readonly string[]): string[] {
+  const files = listed.filter((file) => file.endsWith(".gguf") && !file.includes("/"));
+  return [...new Set(files.map((file) => ggufPartNames(file)[0] ?? file))].sort();
+}
+
+/** Tells whether a repository has weights in safetensors, a model's or an adapter's. */
+export function hasSafetensors(listed: readonly string[]): boolean {
+  return listed.some((file) => file === wholeWeights || file === adapterWeights || shardPattern.test(file));
+}
+
 /**
- * Chooses the files to fetch.
+ * Chooses the files to fetch. Without safetensors it is the GGUF model, if there is just one.
  * @param listed - what the repository has.
  * @param patterns - names or patterns with `*`, instead of a model's usual files.
  * @returns names out of `listed`: small files first, so that a wrong model shows before its weights come.
@@ -48,7 +60,9 @@ export function selectModelFiles(listed: readonly string[], patterns?: readonly 
   const weights = listed.filter(
     (file) => file === wholeWeights || file === adapterWeights || (!isWhole && shardPattern.test(file)),
   );
-  return [...texts, ...weights.sort()];
+  const [model, ...others] = listGgufModels(listed);
+  if (weights.length > 0 || model === undefined || others.length > 0) return [...texts, ...weights.sort()];
+  return [...texts, ...ggufPartNames(model).filter((file) => listed.includes(file))];
 }
 
 /** Returns the shards that an index names; none for a malformed index, which the loader will refuse. */

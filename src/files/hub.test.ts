@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fetchHubListing, hubFileUrl, isHubId, resolveHubFile } from "./hub.ts";
+import { fetchHubListing, hubFileUrl, isHubId, parseHubAddress, resolveHubFile } from "./hub.ts";
 import { matchesPattern, selectModelFiles, shardsOfIndex } from "./hub-model-files.ts";
 
 const sha = "a".repeat(40);
@@ -163,6 +163,16 @@ describe("hubFileUrl", () => {
   });
 });
 
+describe("parseHubAddress", () => {
+  it("reads a repository, or a GGUF file of one", () => {
+    expect(parseHubAddress("org/name")).toEqual({ id: "org/name" });
+    expect(parseHubAddress("org/name/m-Q8_0.gguf")).toEqual({ id: "org/name", file: "m-Q8_0.gguf" });
+    expect(parseHubAddress("org/name/sub/m.gguf")).toEqual({ id: "org/name", file: "sub/m.gguf" });
+    for (const text of ["name", "org/name/m.bin", "org/name/../m.gguf", "./org/name/m.gguf"])
+      expect(parseHubAddress(text)).toBeUndefined();
+  });
+});
+
 describe("selectModelFiles", () => {
   const shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
 
@@ -176,6 +186,13 @@ describe("selectModelFiles", () => {
     const listed = [...shards, "config.json", "model.safetensors.index.json"];
     expect(selectModelFiles(listed)).toEqual(["config.json", "model.safetensors.index.json", ...shards]);
     expect(selectModelFiles([...listed, "model.safetensors"])).toEqual(["config.json", "model.safetensors"]);
+  });
+
+  it("takes the only GGUF model where there are no safetensors, with all its parts", () => {
+    const parts = ["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"];
+    expect(selectModelFiles(["config.json", ...parts])).toEqual(["config.json", ...parts]);
+    expect(selectModelFiles(["m.gguf", "model.safetensors"])).toEqual(["model.safetensors"]);
+    expect(selectModelFiles(["a.gguf", "b.gguf"])).toEqual([]);
   });
 
   it("takes an adapter", () => {

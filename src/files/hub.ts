@@ -62,6 +62,20 @@ export function isHubId(text: string): boolean {
   return parts.length === 2 && parts.every((part) => namePattern.test(part) && !/\.\.|--/.test(part));
 }
 
+/** Is what a text asks for on the hub: a repository, and perhaps one file of it. */
+export interface HubAddress {
+  readonly id: string;
+  readonly file?: string;
+}
+
+/** Reads `org/name` or `org/name/FILE.gguf`; undefined when a text is neither. */
+export function parseHubAddress(text: string): HubAddress | undefined {
+  if (isHubId(text)) return { id: text };
+  const parts = text.split("/");
+  const [id, file] = [parts.slice(0, 2).join("/"), parts.slice(2).join("/")];
+  return isHubId(id) && file.endsWith(".gguf") && isContainedFile(file) ? { id, file } : undefined;
+}
+
 /** Checks a model's name. @throws {@link InvalidRequestError} */
 export function assertHubId(id: string): void {
   if (isHubId(id)) return;

@@ -13,6 +13,10 @@ export interface ModelFolder {
   readonly name: string;
   /** The absolute path, for a folder on disk. */
   readonly path?: string;
+  /** The file in it that was asked for, where it was not the folder as a whole. */
+  readonly file?: string;
+  /** Lists the files directly in it; nothing where the place does not tell. */
+  list(signal?: AbortSignal): Promise<readonly string[]>;
   /** Tells whether a file is there. */
   has(file: string, signal?: AbortSignal): Promise<boolean>;
   /**
@@ -46,6 +50,9 @@ export function isContainedFile(file: string): boolean {
 export interface ModelFolderAccess {
   readonly name: string;
   readonly path?: string;
+  readonly file?: string | undefined;
+  /** Left out where the place does not tell. */
+  readonly list?: (signal?: AbortSignal) => Promise<readonly string[]>;
   has(file: string, signal?: AbortSignal): Promise<boolean>;
   open(file: string, signal?: AbortSignal): Promise<ByteSource>;
 }
@@ -109,10 +116,13 @@ function parseJson(where: string, text: string): unknown {
 
 /** Builds a model folder from its two primitives, checking every name before they see it. */
 export function makeModelFolder(access: ModelFolderAccess): ModelFolder {
-  const { name } = access;
+  const { name, file: asked } = access;
+  if (asked !== undefined) assertContained(name, asked);
   return {
     name,
     ...(access.path === undefined ? {} : { path: access.path }),
+    ...(asked === undefined ? {} : { file: asked }),
+    list: async (signal) => (await access.list?.(signal)) ?? [],
     async has(file, signal) {
       assertContained(name, file);
       return access.has(file, signal);
@@ -152,6 +162,7 @@ export function memoryModelFolder(
   const contents = new Map(Object.entries(files));
   return makeModelFolder({
     name,
+    list: async () => [...contents.keys()].filter((file) => !file.includes("/")),
     async has(file) {
       return contents.has(file);
     },

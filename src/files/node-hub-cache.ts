@@ -12,7 +12,8 @@ import { randomUUID } from "node:crypto";
 import { copyFile, mkdir, readFile, rename, rm, stat, symlink } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
-import { matchesPattern, shardsOfIndex } from "./hub-model-files.ts";
+import { ggufPartNames } from "./gguf-parts.ts";
+import { listGgufModels, matchesPattern, shardsOfIndex } from "./hub-model-files.ts";
 import { isContainedFile } from "./model-folder.ts";
 import { writeFileAtomic } from "./node-atomic-write.ts";
 import { systemErrorCode, systemFileError } from "./node-system-error.ts";
@@ -126,6 +127,12 @@ export async function missingFromSnapshot(
   const has = (file: string): Promise<boolean> => isFile(join(snapshotDir, file));
   if (await has("adapter_config.json")) {
     return (await has("adapter_model.safetensors")) ? [] : ["adapter_model.safetensors"];
+  }
+  if (!(await has("model.safetensors")) && !(await has("model.safetensors.index.json"))) {
+    const [model] = listGgufModels(await listFiles(snapshotDir));
+    const parts = model === undefined ? [] : ggufPartNames(model);
+    const isThere = await Promise.all(parts.map(has));
+    if (model !== undefined) return parts.filter((_, index) => !isThere[index]);
   }
   const missing = (await has("config.json")) ? [] : ["config.json"];
   if (!(await has("model.safetensors"))) missing.push(...(await missingShards(snapshotDir)));

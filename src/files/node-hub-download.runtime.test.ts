@@ -252,6 +252,24 @@ describe("downloadHubModel", () => {
     expect(await readFile(join(repositoryDir(), "refs", "refs", "pr", "7"), "utf8")).toBe(commit);
   });
 
+  it("downloads a GGUF model alone, by its file or as the only one, and finds it offline", async () => {
+    const one = { commit, files: { "README.md": "readme", "m-Q8_0.gguf": weights }, large: ["m-Q8_0.gguf"] };
+    const several = { ...one, files: { ...one.files, "m-Q4_0.gguf": weights, "config.json": "{}" } };
+    await start({ "org/one": one, "org/several": several });
+    for (const model of ["org/one", "org/several/m-Q8_0.gguf"]) {
+      const opened = await openNodeModelFolder(model, options);
+      expect(await readdir(opened.path ?? "")).toEqual(["m-Q8_0.gguf"]);
+      expect(opened.file).toBe(model === "org/one" ? undefined : "m-Q8_0.gguf");
+      const again = await openNodeModelFolder(model, { ...options, offline: true });
+      expect([again.path, await again.list()]).toEqual([opened.path, ["m-Q8_0.gguf"]]);
+    }
+    await expect(openNodeModelFolder("org/several", options)).rejects.toMatchObject({
+      code: "invalid-request",
+      message: expect.stringContaining('several GGUF models, got ["m-Q4_0.gguf", "m-Q8_0.gguf"]'),
+    });
+    await expect(openNodeModelFolder("org/several/none.gguf", options)).rejects.toThrow(/expected none.gguf/);
+  });
+
   it("refuses a repository without any file of a model", async () => {
     await start({ [id]: { commit, files: { "README.md": "" } } });
     await expect(downloadHubModel(id, options)).rejects.toThrow(

@@ -7,7 +7,7 @@
 
 import { readdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { FileError } from "../errors.ts";
+import { FileError, InvalidRequestError } from "../errors.ts";
 import { TransientFailure } from "./http-exchange.ts";
 import {
   assertHubId,
@@ -17,7 +17,7 @@ import {
   hubRevision,
   resolveHubFile,
 } from "./hub.ts";
-import { selectModelFiles, shardsOfIndex } from "./hub-model-files.ts";
+import { hasSafetensors, listGgufModels, selectModelFiles, shardsOfIndex } from "./hub-model-files.ts";
 import { fetchBlob } from "./node-hub-blob.ts";
 import {
   type Environment,
@@ -146,14 +146,25 @@ function assertSelected(
   revision: string,
   selected: readonly string[],
   listing: HubListing,
+  patterns: readonly string[] | undefined,
 ): void {
+  const models = listGgufModels(listing.files);
+  if (patterns === undefined && models.length > 1 && !hasSafetensors(listing.files)) {
+    throw new InvalidRequestError({
+      where: `${id}@${revision}`,
+      what: "the repository has several GGUF models",
+      got: models,
+      expected: "one of them",
+      remedy: `Add a slash and the file's name, as in ${id}/${models[0]}.`,
+    });
+  }
   if (selected.length > 0) return;
   throw new FileError({
     where: `${id}@${revision}`,
     what: "the repository has none of the files of a model",
     got: listing.files.slice(0, 8),
-    expected: "config.json and weights in safetensors",
-    remedy: "Check the name, or choose a repository with safetensors files.",
+    expected: patterns?.join(", ") ?? "config.json and weights in safetensors, or a GGUF file",
+    remedy: "Check the name, or choose a repository with safetensors or GGUF files.",
   });
 }
 
@@ -166,7 +177,7 @@ async function downloadListed(
   options: HubDownloadOptions,
 ): Promise<string> {
   const selected = selectModelFiles(listing.files, options.files);
-  assertSelected(id, revision, selected, listing);
+  assertSelected(id, revision, selected, listing, options.files);
   const repositoryDir = hubRepositoryDir(cacheDir, id);
   const snapshotDir = join(repositoryDir, "snapshots", listing.commit);
   const download: Download = {

@@ -2,23 +2,33 @@
  * Model folders in Node: a folder on disk, or a model's name on the hub, by one argument.
  */
 
-import { stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { FileError } from "../errors.ts";
-import { isHubId } from "./hub.ts";
+import { ggufPartNames } from "./gguf-parts.ts";
+import { parseHubAddress } from "./hub.ts";
 import { type ModelFolder, makeModelFolder, missingFileError } from "./model-folder.ts";
 import { openDiskSource } from "./node-disk.ts";
 import { isFile } from "./node-hub-cache.ts";
 import { downloadHubModel, type HubDownloadOptions } from "./node-hub-download.ts";
 import { systemErrorCode, systemFileError } from "./node-system-error.ts";
 
-/** Serves a folder on disk. @param path - an existing folder. */
-export function diskModelFolder(path: string): ModelFolder {
+/**
+ * Serves a folder on disk.
+ * @param path - an existing folder.
+ * @param file - the file in it that is meant.
+ */
+export function diskModelFolder(path: string, file?: string): ModelFolder {
   const folder = resolve(path);
   return makeModelFolder({
     name: path,
     path: folder,
+    file,
+    list: () =>
+      readdir(folder).catch((error: unknown) => {
+        throw systemFileError(path, "the folder cannot be listed", error);
+      }),
     has: (file) => isFile(join(folder, file)),
     async open(file) {
       const full = join(folder, file);
@@ -44,12 +54,12 @@ async function pathKind(path: string): Promise<PathKind> {
 
 /** Tells whether a text can only be meant as a path: it starts like one, or is no name of the hub. */
 function looksLikePath(text: string): boolean {
-  return /^[./~]/.test(text) || /^[A-Za-z]:[\\/]/.test(text) || !isHubId(text);
+  return /^[./~]/.test(text) || /^[A-Za-z]:[\\/]/.test(text) || parseHubAddress(text) === undefined;
 }
 
 /**
- * Opens a model or adapter by its folder on disk or its name on the hub.
- * An existing folder wins; else `org/name` is looked up in the hub cache and downloaded.
+ * Opens a model or adapter by its folder on disk or its name on the hub; a model also by its GGUF file.
+ * What exists on disk wins; else `org/name` or `org/name/FILE.gguf` is looked up in the hub cache and downloaded.
  * @throws {@link FileError} when a path is missing or a file, or the download fails;
  * the signal's reason on abort.
  */
@@ -62,12 +72,13 @@ export async function openNodeModelFolder(
   const path = isHome ? join(homedir(), pathOrId.slice(1)) : pathOrId;
   const kind = path === "" ? "missing" : await pathKind(path);
   if (kind === "folder") return diskModelFolder(path);
+  if (kind === "file" && path.endsWith(".gguf")) return diskModelFolder(dirname(path), basename(path));
   if (kind === "file") {
     throw new FileError({
       where: pathOrId,
       what: "a model is a folder",
       got: "a file",
-      expected: "the folder with config.json and the weights",
+      expected: "the folder with config.json and the weights, or a .gguf file",
       remedy: "Give the folder that holds this file.",
     });
   }
@@ -76,9 +87,11 @@ export async function openNodeModelFolder(
       where: pathOrId === "" ? "model" : pathOrId,
       what: "there is no such model folder",
       got: pathOrId === "" ? "an empty name" : "nothing there",
-      expected: "a folder, or a name on the hub like org/name",
+      expected: "a folder, a .gguf file, or a name on the hub like org/name",
       remedy: "Check the path or the name.",
     });
   }
-  return diskModelFolder(await downloadHubModel(pathOrId, options));
+  const { id, file } = parseHubAddress(pathOrId) ?? { id: pathOrId };
+  const files = file === undefined ? undefined : ggufPartNames(file);
+  return diskModelFolder(await downloadHubModel(id, { files, ...options }), file);
 }

@@ -9,7 +9,10 @@ import { formatShape, sameShape } from "../tensor/shape.ts";
 import type { GraphBuilder } from "./builder.ts";
 import type { Value } from "./graph.ts";
 
-/** Is a matrix `[rows, columns]` held in blocks; see {@link BlockFormat}. */
+/**
+ * Is a matrix `[rows, columns]` held in blocks: w = (q - 2^(bits-1)) scale + offset. The runtimes' own zero points
+ * would do for offsets, but are slow or missing where they are not whole numbers: see docs/adr/0007-gguf.md.
+ */
 export interface BlockEntry {
   readonly name: string;
   readonly shape: readonly number[];
@@ -18,8 +21,8 @@ export interface BlockEntry {
   readonly data: TensorEntry;
   /** float32 `[rows, blocks]`. */
   readonly scales: TensorEntry;
-  /** float32 `[rows, blocks]`; without it half of the range stands for zero. */
-  readonly zeroPoints?: TensorEntry;
+  /** float32 `[rows, blocks]`; all zero where undefined. */
+  readonly offsets?: TensorEntry;
 }
 
 /** Is a weight in a file: as it is, or in blocks. */
@@ -54,7 +57,7 @@ function joinStretches(entries: readonly (TensorEntry | undefined)[]): TensorEnt
 
 /**
  * Joins matrices in blocks of one format into one with the rows of all; undefined unless their blocks, scales and
- * zero points each lie behind one another in the file.
+ * offsets each lie behind one another in the file.
  */
 function joinBlocks(entries: readonly WeightEntry[]): BlockEntry | undefined {
   const blocks = entries.filter(isInBlocks);
@@ -64,9 +67,9 @@ function joinBlocks(entries: readonly WeightEntry[]): BlockEntry | undefined {
   if (blocks.some(({ format }) => format.bits !== bits || format.blockSize !== blockSize)) return undefined;
   const data = joinStretches(blocks.map((entry) => entry.data));
   const scales = joinStretches(blocks.map((entry) => entry.scales));
-  const zeroPoints = joinStretches(blocks.map((entry) => entry.zeroPoints));
+  const offsets = joinStretches(blocks.map((entry) => entry.offsets));
   if (data === undefined || scales === undefined) return undefined;
-  if (zeroPoints === undefined && blocks.some((entry) => entry.zeroPoints !== undefined)) return undefined;
+  if (offsets === undefined && blocks.some((entry) => entry.offsets !== undefined)) return undefined;
   const rows = scales.shape[0] ?? 0;
   return {
     name: blocks.map(({ name }) => name).join("+"),
@@ -74,7 +77,7 @@ function joinBlocks(entries: readonly WeightEntry[]): BlockEntry | undefined {
     format: first.format,
     data,
     scales,
-    ...(zeroPoints !== undefined && { zeroPoints }),
+    ...(offsets !== undefined && { offsets }),
   };
 }
 
@@ -84,6 +87,7 @@ export class WeightReader {
   readonly #entries: ReadonlyMap<string, WeightEntry>;
   readonly #taken = new Set<string>();
   readonly #values = new Map<string, Value>();
+  readonly #sums = new WeakMap<GraphBuilder, Map<string, Value>>();
 
   /** @param where names the checkpoint or adapter in messages. */
   constructor(where: string, entries: ReadonlyMap<string, WeightEntry>) {
@@ -139,21 +143,38 @@ export class WeightReader {
     return b.cast(this.#plain(b, this.#find(name, shape)), "float32");
   }
 
-  #blocks(b: GraphBuilder, { name, format, data, scales, zeroPoints }: BlockEntry): Value[] {
+  #blocks(b: GraphBuilder, { name, format, data, scales }: BlockEntry): Value[] {
     const [rows = 0, blocks = 0] = scales.shape;
     const shape = [rows, blocks, (format.blockSize * format.bits) / 8];
-    const values = [
+    return [
       this.#constant(b, `${name}:blocks`, data, shape),
       this.#constant(b, `${name}:scales`, scales, scales.shape),
     ];
-    if (zeroPoints !== undefined)
-      values.push(this.#constant(b, `${name}:zero_points`, zeroPoints, scales.shape));
-    return values;
+  }
+
+  /** Sums x `[n, k]` over blocks: `[n, k / blockSize]`. What several matrices multiply is summed once. */
+  #blockSums(b: GraphBuilder, x: Value, blockSize: number, blocks: number): Value {
+    const ofBuilder = this.#sums.get(b) ?? new Map<string, Value>();
+    this.#sums.set(b, ofBuilder);
+    const key = `${x.name}/${blockSize}`;
+    const known = ofBuilder.get(key);
+    if (known !== undefined) return known;
+    const sums = b.reduceSum(b.reshape(x, [x.shape[0] ?? 1, blocks, blockSize]), [2], false);
+    ofBuilder.set(key, sums);
+    return sums;
+  }
+
+  /** Adds what offsets contribute to a product: an offset times the sum of what its block multiplies. */
+  #addOffsets(b: GraphBuilder, product: Value, x: Value, { name, format, offsets }: BlockEntry): Value {
+    if (offsets === undefined) return product;
+    const sums = this.#blockSums(b, x, format.blockSize, offsets.shape[1] ?? 0);
+    return b.add(product, b.linear(sums, this.#constant(b, `${name}:offsets`, offsets, offsets.shape)));
   }
 
   #product(b: GraphBuilder, x: Value, entry: BlockEntry, bias: Value | undefined): Value {
     const format = { ...entry.format, innerSize: entry.shape[1] ?? 0, accuracyLevel: 4 } as const;
-    const product = b.matMulNBits(x, this.#blocks(b, entry), format);
+    const scaled = b.matMulNBits(x, this.#blocks(b, entry), format);
+    const product = this.#addOffsets(b, scaled, x, entry);
     return bias === undefined ? product : b.add(product, bias);
   }
 
@@ -208,10 +229,16 @@ export class WeightReader {
   gatherRows(b: GraphBuilder, indices: Value, name: string, shape: readonly [number, number]): Value {
     const entry = this.#find(name, shape);
     if (!isInBlocks(entry)) return b.cast(b.gather(this.#plain(b, entry), indices), "float32");
-    const { format, data, scales } = entry;
+    const { format, data, scales, offsets } = entry;
     const width = (shape[1] * format.bits) / 8;
     const table = this.#constant(b, `${name}:rows`, data, [shape[0], width]);
     const factors = this.#constant(b, `${name}:scales`, scales, scales.shape);
-    return b.gatherBlockQuantized(table, indices, factors, { ...format, innerSize: shape[1] });
+    const rows = b.gatherBlockQuantized(table, indices, factors, { ...format, innerSize: shape[1] });
+    if (offsets === undefined) return rows;
+    const count = indices.shape[0] ?? 1;
+    const blocks = offsets.shape[1] ?? 0;
+    const added = b.gather(this.#constant(b, `${name}:offsets`, offsets, offsets.shape), indices);
+    const inBlocks = b.reshape(rows, [count, blocks, format.blockSize]);
+    return b.reshape(b.add(inBlocks, b.reshape(added, [count, blocks, 1])), [count, shape[1]]);
   }
 }

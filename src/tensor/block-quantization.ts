@@ -23,8 +23,8 @@ export interface QuantizedRows {
   readonly data: Uint8Array;
   /** float32 `[rows, columns / blockSize]`. */
   readonly scales: Float32Array;
-  /** float32 `[rows, columns / blockSize]`; without it half of the range stands for zero. */
-  readonly zeroPoints?: Float32Array;
+  /** float32 `[rows, columns / blockSize]`, added to every element of a block; all zero where undefined. */
+  readonly offsets?: Float32Array | undefined;
 }
 
 /**

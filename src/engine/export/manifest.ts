@@ -64,7 +64,7 @@ export interface ExportManifest {
     /** Tells checkpoints apart. */
     readonly digest: string;
     /** How weights are held. */
-    readonly dtype: "f32" | "q8" | "q4";
+    readonly dtype: "f32" | "stored" | "q8" | "q4";
   };
   readonly adapter: { readonly name: string; readonly digest: string } | null;
   /** `paper` remembers what leaves the window, `streaming` forgets it. */
@@ -141,7 +141,7 @@ const manifestSchema: z.ZodType<ExportManifest> = z.object({
     name: z.string(),
     modelType: z.string(),
     digest: z.string(),
-    dtype: z.enum(["f32", "q8", "q4"]),
+    dtype: z.enum(["f32", "stored", "q8", "q4"]),
   }),
   adapter: z.object({ name: z.string(), digest: z.string() }).nullable(),
   policy: z.enum(["paper", "streaming"]),

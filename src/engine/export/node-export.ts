@@ -13,7 +13,6 @@ import { writeFileAtomic } from "../../files/node-atomic-write.ts";
 import { diskModelFolder } from "../../files/node-model-folder.ts";
 import { readPackageVersion } from "../../files/node-package-version.ts";
 import { systemErrorCode, systemFileError } from "../../files/node-system-error.ts";
-import { loadTokenizer } from "../../text/load-tokenizer.ts";
 import { checkOptions, holdWeights, identify, type LoadOptions, openParts } from "../load-model.ts";
 import { resolveDType } from "../memory-estimate.ts";
 import { type ModelParts, readEosTokenIds } from "../model-parts.ts";
@@ -167,9 +166,9 @@ async function buildFromParts(
   options: ExportOptions,
 ): Promise<ExportManifest> {
   const { signal } = options;
-  const dtype = resolveDType(options.dtype, parts.family);
+  const dtype = resolveDType(options.dtype, parts.weights);
   const identity = await identify(parts, signal);
-  const tokenizer = await loadTokenizer(parts.folder);
+  const tokenizer = await parts.weights.loadTokenizer();
   const eosTokenIds = await readEosTokenIds(parts, tokenizer?.eosTokenId, signal);
   for (const notice of parts.notices) options.onNotice?.(notice);
   const held = await holdWeights(nodePlatform, parts, identity.model, options);
