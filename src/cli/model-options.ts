@@ -23,7 +23,11 @@ export const memoryOptions = {
     value: "P",
     help: "auto (the default), paper, streaming, or full: an ordinary cache, up to the trained length",
   },
-  dtype: { type: "string", value: "D", help: "how weights are held: f32 (the default), q8 or q4" },
+  dtype: {
+    type: "string",
+    value: "D",
+    help: "how weights are held: auto (as the file has them), f32, q8 or q4",
+  },
   revision: { type: "string", value: "R", help: "a branch, tag or commit of a hub model" },
 } as const;
 
