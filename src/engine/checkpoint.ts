@@ -3,20 +3,13 @@
  * tokenizer.
  */
 
-import { z } from "zod";
-import { InvalidRequestError } from "../errors.ts";
 import type { ByteSource } from "../files/byte-source.ts";
-import { openCheckpointWeights } from "../files/checkpoint-files.ts";
-import { listGgufModels } from "../files/hub-model-files.ts";
-import type { ModelFolder } from "../files/model-folder.ts";
 import type { WeightEntry } from "../graph/weights.ts";
 import type { DecoderConfig } from "../models/decoder-config.ts";
 import type { ModelFamily } from "../models/family.ts";
-import { loadModelFamily } from "../models/registry.ts";
-import { loadTokenizer } from "../text/load-tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { HeldWeight } from "./held-weights.ts";
-import { type QuantizedDType, quantizedFormats, quantizeWeights } from "./quantized-weights.ts";
+import type { QuantizedDType } from "./quantized-weights.ts";
 
 /** Names how weights are held in memory; `stored` is as the file has them, in blocks. */
 export type HeldDType = "f32" | "stored" | QuantizedDType;
@@ -47,66 +40,4 @@ export interface Checkpoint {
   /** Lists the tokens that end an answer besides those of the configuration. */
   readEndTokenIds(signal?: AbortSignal): Promise<readonly number[]>;
   close(): Promise<void>;
-}
-
-const tokenId = z.number().int().nonnegative();
-const generationSchema = z.looseObject({ eos_token_id: z.union([tokenId, z.array(tokenId)]).nullish() });
-
-async function readGenerationEnds(folder: ModelFolder, signal?: AbortSignal): Promise<readonly number[]> {
-  if (!(await folder.has("generation_config.json", signal))) return [];
-  const parsed = generationSchema.safeParse(await folder.readJson("generation_config.json", signal));
-  const eos = parsed.success ? (parsed.data.eos_token_id ?? []) : [];
-  return typeof eos === "number" ? [eos] : eos;
-}
-
-async function openFolderCheckpoint(folder: ModelFolder, signal?: AbortSignal): Promise<Checkpoint> {
-  const where = `${folder.name}/config.json`;
-  const json = await folder.readJson("config.json", signal);
-  const family = await loadModelFamily(where, json);
-  const config = family.readConfig(where, json);
-  const weights = await openCheckpointWeights(folder, signal);
-  return {
-    family,
-    config,
-    tensors: weights.tensors,
-    entries: weights.tensors,
-    ownDType: "f32",
-    hold: (dtype) =>
-      dtype === "q8" || dtype === "q4"
-        ? quantizeWeights(weights.tensors, quantizedFormats[dtype])
-        : undefined,
-    loadTokenizer: () => loadTokenizer(folder),
-    readEndTokenIds: (ofSignal) => readGenerationEnds(folder, ofSignal),
-    close: () => weights.close(),
-  };
-}
-
-/** Finds the GGUF file that is meant: the one asked for, or the only model of a folder without safetensors. */
-async function findGgufFile(folder: ModelFolder, signal?: AbortSignal): Promise<string | undefined> {
-  if (folder.file !== undefined) return folder.file;
-  for (const file of ["model.safetensors", "model.safetensors.index.json"]) {
-    if (await folder.has(file, signal)) return undefined;
-  }
-  const models = listGgufModels(await folder.list(signal));
-  if (models.length <= 1) return models[0];
-  throw new InvalidRequestError({
-    where: folder.name,
-    what: "there are several GGUF models",
-    got: models,
-    expected: "one of them",
-    remedy: "Add a slash and the file's name to the folder or hub id.",
-  });
-}
-
-/**
- * Opens the checkpoint of a folder: safetensors with `config.json`, or a GGUF file; reads headers only.
- * @throws {@link FileError} {@link InvalidModelError} {@link UnsupportedError}; {@link InvalidRequestError} when a
- * folder has several GGUF models.
- */
-export async function openCheckpoint(folder: ModelFolder, signal?: AbortSignal): Promise<Checkpoint> {
-  const file = await findGgufFile(folder, signal);
-  if (file === undefined) return openFolderCheckpoint(folder, signal);
-  // Most models are no GGUF: its reader is loaded when it is needed.
-  const { openGgufCheckpoint } = await import("./gguf-checkpoint.ts");
-  return openGgufCheckpoint(folder, file, signal);
 }

@@ -10,9 +10,9 @@ import {
   writeSplitGguf,
 } from "../../test/support/gguf/gguf-writer.ts";
 import { type ModelFolder, memoryModelFolder } from "../files/model-folder.ts";
-import { estimateMemory, loadModel } from "../node.ts";
 import { createTinyModelFolder, type TinyModelOptions } from "../testing/tiny-model.ts";
 import type { LoadOptions } from "./load-model.ts";
+import { estimateMemory, loadModel } from "./node.ts";
 
 /** Whole blocks of every type, K types too; heads and groups of odd numbers. */
 const sizes: TinyModelOptions = {

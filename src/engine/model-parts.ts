@@ -18,7 +18,8 @@ import { createPolicy } from "../memory/policies.ts";
 import type { MemoryPolicy, PolicyName } from "../memory/policy.ts";
 import type { DecoderConfig } from "../models/decoder-config.ts";
 import type { ModelFamily } from "../models/family.ts";
-import { type Checkpoint, openCheckpoint, type StoredTensor } from "./checkpoint.ts";
+import type { Checkpoint, StoredTensor } from "./checkpoint.ts";
+import { openCheckpoint } from "./open-checkpoint.ts";
 
 /** Chooses how a model remembers. */
 export interface MemoryOptions {
