@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig, type TestProjectInlineConfiguration, type ViteUserConfig } from "vitest/config";
+import { hubCommands } from "./test/support/hub-commands.ts";
 
 /** Quantised weights that tests make stay out of the user's cache. */
 const env = { EDGEINFINITE_CACHE: join(tmpdir(), "edgeinfinite-test-weights") };
@@ -28,7 +29,11 @@ const chromium = playwright({
 });
 
 /** A project whose tests run in a page of Chromium that is served with these headers. */
-function browserProject(name: string, headers: Record<string, string>): TestProjectInlineConfiguration {
+function browserProject(
+  name: string,
+  headers: Record<string, string>,
+  include = ["src/**/*.browser.test.ts"],
+): TestProjectInlineConfiguration {
   return {
     // Bundled beforehand, ONNX Runtime would look for its binaries in the wrong place.
     optimizeDeps: {
@@ -46,13 +51,15 @@ function browserProject(name: string, headers: Record<string, string>): TestProj
     server: { headers, fs: { allow: [".", dirname(realpathSync("node_modules")), shared] } },
     test: {
       name,
-      include: ["src/**/*.browser.test.ts"],
+      provide: { shared },
+      include,
       testTimeout: 120_000,
       fileParallelism: false,
       browser: {
         enabled: true,
         headless: true,
         screenshotFailures: false,
+        commands: hubCommands,
         provider: chromium,
         instances: [{ browser: "chromium" }],
       },
@@ -88,7 +95,8 @@ const config: ViteUserConfig = defineConfig({
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Embedder-Policy": "require-corp",
       }),
-      browserProject("browser-plain", {}),
+      // What isolation makes a difference to.
+      browserProject("browser-plain", {}, ["src/{runtime,engine}/web.browser.test.ts"]),
     ],
   },
 });

@@ -9,4 +9,5 @@
 export { estimateMemory, loadModel } from "./engine/web.ts";
 export { httpModelFolder } from "./files/http-folder.ts";
 export { openHubFolder } from "./files/hub-folder.ts";
+export { removeStoredFiles } from "./files/opfs-store.ts";
 export * from "./index.ts";

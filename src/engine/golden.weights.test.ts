@@ -8,6 +8,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
+import { enableSwiftShader } from "../../test/support/swiftshader.ts";
 import type { WeightDType } from "./memory-estimate.ts";
 import type { Model } from "./model.ts";
 import { loadModel } from "./node.ts";
@@ -40,9 +41,10 @@ function loadGolden(name: string): Golden {
 function loadFor(
   { sinkTokens, windowTokens, segmentTokens, adapter: hasAdapter }: Golden,
   dtype: WeightDType = "f32",
+  device = "cpu",
 ): Promise<Model> {
   const context = { sinkTokens, windowTokens, segmentTokens };
-  return loadModel(checkpoint, { context, dtype, ...(hasAdapter && { adapter }) });
+  return loadModel(checkpoint, { context, dtype, device, ...(hasAdapter && { adapter }) });
 }
 
 /** Returns the mean negative log-likelihood of the file's tokens, in nats. */
@@ -74,9 +76,9 @@ describe.each(["base", "paper", "streaming"])("stories260K, %s", (name) => {
   const note =
     missing.length === 0 ? "" : ` (skipped: ${missing.join(", ")} is not there; set EDGEINFINITE_SHARED)`;
 
-  test(`gives the golden logits when whole stretches are appended${note}`, async () => {
+  const readInStretches = async (device: string): Promise<void> => {
     const expected = loadGolden(name);
-    await using model = await loadFor(expected);
+    await using model = await loadFor(expected, "f32", device);
     const session = model.createSession();
     let start = 0;
     for (const [position, logits] of Object.entries(expected.logitsAfter)) {
@@ -87,7 +89,14 @@ describe.each(["base", "paper", "streaming"])("stories260K, %s", (name) => {
     }
     if (start < expected.tokens.length) await session.append(expected.tokens.slice(start));
     expect(session.stats.commitCount).toBe(expected.commits);
-  });
+  };
+
+  test(`gives the golden logits when whole stretches are appended${note}`, () => readInStretches("cpu"));
+
+  const noGpu = enableSwiftShader();
+  const gpuTest = noGpu === undefined ? test : it.skip;
+  const gpuNote = noGpu === undefined ? note : ` (skipped: ${noGpu})`;
+  gpuTest(`gives the golden logits on WebGPU${gpuNote}`, () => readInStretches("webgpu"));
 
   test(`gives the golden logits, choices and likelihood token by token${note}`, async () => {
     const expected = loadGolden(name);

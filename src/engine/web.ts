@@ -3,21 +3,53 @@
  */
 
 import { UnsupportedError } from "../errors.ts";
+import { collectBytes } from "../files/byte-source.ts";
 import { httpModelFolder } from "../files/http-folder.ts";
 import { parseHubAddress } from "../files/hub.ts";
 import { openHubFolder } from "../files/hub-folder.ts";
 import type { ModelFolder } from "../files/model-folder.ts";
+import { openOpfsStore } from "../files/opfs-store.ts";
+import { openStoredHubFolder, storedHttpFolder } from "../files/stored-folder.ts";
 import { createWebRuntime } from "../runtime/web.ts";
-import { estimateMemoryOn, type LoadOptions, loadModelOn, type Platform } from "./load-model.ts";
+import {
+  estimateMemoryOn,
+  type LoadOptions,
+  loadModelOn,
+  type OpenFolderOptions,
+  type Platform,
+} from "./load-model.ts";
 import type { MemoryEstimate } from "./memory-estimate.ts";
 import type { Model } from "./model.ts";
 
+const unstoredNotice =
+  "This page has no private file system (is it served over https?), so a model's files are fetched at every start.";
+
+/** Opens a folder; its files are stored in the browser as they are opened, unless only headers are wanted. */
+async function openFolder(
+  addressOrId: string,
+  { revision, signal, onProgress, headersOnly = false }: OpenFolderOptions,
+): Promise<ModelFolder> {
+  const store = headersOnly ? undefined : await openOpfsStore();
+  const onHub = parseHubAddress(addressOrId);
+  if (onHub !== undefined) {
+    const options = { revision, signal };
+    if (store === undefined) return openHubFolder(onHub.id, options, onHub.file);
+    return openStoredHubFolder(store, onHub.id, { ...options, onProgress }, onHub.file);
+  }
+  const base = typeof location === "undefined" ? undefined : location.href;
+  const address = URL.canParse(addressOrId, base) ? new URL(addressOrId, base).href : addressOrId;
+  const folder = httpModelFolder(address);
+  return store === undefined ? folder : storedHttpFolder(store, folder, onProgress);
+}
+
 const webPlatform: Platform = {
-  async openFolder(addressOrId, { revision, signal }) {
-    const onHub = parseHubAddress(addressOrId);
-    if (onHub !== undefined) return openHubFolder(onHub.id, { revision, signal }, onHub.file);
-    const base = typeof location === "undefined" ? undefined : location.href;
-    return httpModelFolder(URL.canParse(addressOrId, base) ? new URL(addressOrId, base).href : addressOrId);
+  openFolder,
+  async keepWeights(key, write, signal) {
+    const store = await openOpfsStore();
+    const name = `${key}.safetensors`;
+    return store === undefined
+      ? collectBytes(name, write())
+      : store.keep(`weights ${key}`, name, write, signal);
   },
   async createRuntime({ device = "wasm", threads }) {
     if (device !== "wasm" && device !== "webgpu") {
@@ -29,7 +61,9 @@ const webPlatform: Platform = {
         expected,
       });
     }
-    return createWebRuntime({ device, ...(threads !== undefined && { threads }) });
+    const runtime = await createWebRuntime({ device, ...(threads !== undefined && { threads }) });
+    if ((await openOpfsStore()) !== undefined) return runtime;
+    return { ...runtime, notices: [...(runtime.notices ?? []), unstoredNotice] };
   },
 };
 

@@ -12,6 +12,8 @@ export interface ByteSource {
   readonly name: string;
   /** The file's length in bytes. */
   readonly sizeBytes: number;
+  /** Tells this content from others of the same name, where the server says it: its entity tag. */
+  readonly version?: string;
   /** The absolute path, for a file on disk: a runtime may map it instead of reading it. */
   readonly path?: string;
   /**

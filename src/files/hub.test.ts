@@ -42,8 +42,21 @@ describe("fetchHubListing", () => {
   it("asks for a revision by its whole name", async () => {
     const { asked, options } = answering(JSON.stringify({ sha, siblings: [{ rfilename: "a/b.json" }] }));
     const listing = await fetchHubListing("org/name", { ...options, revision: "refs/pr/1" });
-    expect(listing).toEqual({ commit: sha, files: ["a/b.json"] });
+    expect(listing).toMatchObject({ commit: sha, files: ["a/b.json"], hashes: new Map() });
     expect(asked).toEqual(["https://huggingface.co/api/models/org/name/revision/refs%2Fpr%2F1"]);
+  });
+
+  it("asks for the hashes of large files when they are wanted, and takes nothing else for one", async () => {
+    const siblings = [
+      { rfilename: "large", lfs: { sha256: "a".repeat(64), size: 9 } },
+      { rfilename: "odd", lfs: { sha256: "nonsense" } },
+      { rfilename: "small" },
+    ];
+    const { asked, options } = answering(JSON.stringify({ sha, siblings }));
+    const { files, hashes } = await fetchHubListing("org/name", { ...options, hashes: true });
+    expect(files).toEqual(["large", "odd", "small"]);
+    expect([...hashes]).toEqual([["large", "a".repeat(64)]]);
+    expect(asked).toEqual(["https://huggingface.co/api/models/org/name/revision/main?blobs=true"]);
   });
 
   it.each([

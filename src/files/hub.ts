@@ -41,6 +41,10 @@ export interface HubListing {
   readonly commit: string;
   /** The files' names within the repository. */
   readonly files: readonly string[];
+  /** The SHA-256 (64 hex digits) of files, where it was asked for and the hub knows it: of the large ones. */
+  readonly hashes: ReadonlyMap<string, string>;
+  /** What the hub said, for {@link parseHubListing}. */
+  readonly answer: unknown;
 }
 
 /** Says what one file of a repository is, before its bytes are fetched. */
@@ -222,7 +226,25 @@ function isPlainName(text: unknown): text is string {
   return typeof text === "string" && /^[A-Za-z0-9_][A-Za-z0-9._-]{0,199}$/.test(text);
 }
 
-function parseListing(where: string, body: Uint8Array): HubListing {
+function parseSibling(
+  where: string,
+  sibling: unknown,
+): { readonly name: string; readonly sha256: string | undefined } {
+  const fields: { rfilename?: unknown; lfs?: unknown } =
+    typeof sibling === "object" && sibling !== null ? sibling : {};
+  const { rfilename: name, lfs } = fields;
+  if (typeof name !== "string" || !isContainedFile(name)) {
+    throw malformedAnswer(where, "a file's name is malformed", name, "a relative name without ..");
+  }
+  const hash: unknown = typeof lfs === "object" && lfs !== null && "sha256" in lfs ? lfs.sha256 : undefined;
+  return { name, sha256: typeof hash === "string" && /^[0-9a-f]{64}$/.test(hash) ? hash : undefined };
+}
+
+/**
+ * Reads a hub's answer about a repository.
+ * @throws {@link FileError} when it is none.
+ */
+export function parseHubListing(where: string, body: Uint8Array): HubListing {
   let answer: unknown;
   try {
     answer = JSON.parse(new TextDecoder().decode(body));
@@ -235,32 +257,34 @@ function parseListing(where: string, body: Uint8Array): HubListing {
   if (!Array.isArray(fields.siblings)) {
     throw malformedAnswer(where, "the list of files is malformed", fields.siblings, "a list");
   }
-  const files = fields.siblings.map((sibling: unknown) => {
-    const name: unknown =
-      typeof sibling === "object" && sibling !== null && "rfilename" in sibling
-        ? sibling.rfilename
-        : undefined;
-    if (typeof name === "string" && isContainedFile(name)) return name;
-    throw malformedAnswer(where, "a file's name is malformed", name, "a relative name without ..");
-  });
-  return { commit: fields.sha, files };
+  const files = fields.siblings.map((sibling: unknown) => parseSibling(where, sibling));
+  const hashes = new Map(
+    files.flatMap(({ name, sha256 }) => (sha256 === undefined ? [] : [[name, sha256] as const])),
+  );
+  return { commit: fields.sha, files: files.map(({ name }) => name), hashes, answer };
+}
+
+/** Says what to ask about a repository. */
+export interface HubListingOptions extends HubOptions {
+  /** Whether the files' hashes are wanted too; default false. */
+  readonly hashes?: boolean;
 }
 
 /**
  * Asks the hub which files a model has.
  * @throws {@link FileError} when the hub cannot be reached, refuses, or knows no such model.
  */
-export async function fetchHubListing(id: string, options: HubOptions = {}): Promise<HubListing> {
+export async function fetchHubListing(id: string, options: HubListingOptions = {}): Promise<HubListing> {
   assertHubId(id);
   const revision = hubRevision(options);
-  const url = `${hubEndpoint(options)}/api/models/${id}/revision/${encodeURIComponent(revision)}`;
+  const url = `${hubEndpoint(options)}/api/models/${id}/revision/${encodeURIComponent(revision)}${options.hashes === true ? "?blobs=true" : ""}`;
   return retryWithBackoff(async () => {
     const exchange = await sendHubRequest(url, { method: "GET", headers: {} }, options);
     try {
       if (exchange.response.status !== 200) {
         throw hubStatusFailure(exchange.response, id, revision, undefined, options.token !== undefined);
       }
-      return parseListing(`${id}@${revision}`, await readBody(exchange, listingLimitBytes));
+      return parseHubListing(`${id}@${revision}`, await readBody(exchange, listingLimitBytes));
     } finally {
       await exchange.discard();
     }

@@ -127,6 +127,16 @@ function sendContent(
   else response.end(body);
 }
 
+/** Lets pages of other origins read the answers, as the hub does. */
+function allowOrigins(response: ServerResponse): void {
+  response.setHeader("access-control-allow-origin", "*");
+  response.setHeader("access-control-allow-headers", "*");
+  response.setHeader(
+    "access-control-expose-headers",
+    "ETag, Content-Range, X-Repo-Commit, X-Linked-ETag, X-Linked-Size, X-Error-Code",
+  );
+}
+
 function listen(server: Server): Promise<string> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
@@ -192,6 +202,8 @@ export async function startHubServer(
   };
 
   const hub = createServer((request, response) => {
+    allowOrigins(response);
+    if (request.method === "OPTIONS") return void response.writeHead(204).end();
     const { path, fault, done } = begin("hub", request, response);
     if (done) return;
     if (token !== undefined && request.headers.authorization !== `Bearer ${token}`) {
@@ -203,7 +215,12 @@ export async function startHubServer(
     const { repository, file } = located;
     response.setHeader("x-repo-commit", repository.commit);
     if (file === undefined) {
-      const siblings = Object.keys(repository.files).map((rfilename) => ({ rfilename }));
+      const asksHashes = request.url?.includes("blobs=true") === true;
+      const siblings = Object.keys(repository.files).map((rfilename) => {
+        const content = contentOf(repository, rfilename) ?? new Uint8Array();
+        const isLarge = repository.large?.includes(rfilename) === true;
+        return { rfilename, ...(asksHashes && isLarge && { lfs: { sha256: hubEtag(content, true) } }) };
+      });
       return void response.end(JSON.stringify({ sha: repository.commit, siblings }));
     }
     const content = contentOf(repository, file);
@@ -219,6 +236,8 @@ export async function startHubServer(
     response.writeHead(302, { location: `${storageOrigin}${path}?signature=secret` }).end();
   });
   const storage = createServer((request, response) => {
+    allowOrigins(response);
+    if (request.method === "OPTIONS") return void response.writeHead(204).end();
     const { path, fault, done } = begin("storage", request, response);
     if (done) return;
     const located = locate(path);
