@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ExportedModel } from "../../../test/support/exported-model.ts";
+import { convertToGguf } from "../../../test/support/gguf/gguf-model.ts";
+import { writeGguf } from "../../../test/support/gguf/gguf-writer.ts";
 import {
   largestDifference,
   loadTiny,
@@ -12,7 +14,7 @@ import {
   tinyContext,
   tinyIds,
 } from "../../../test/support/tiny-sessions.ts";
-import type { ModelFolder } from "../../files/model-folder.ts";
+import { type ModelFolder, memoryModelFolder } from "../../files/model-folder.ts";
 import type { PolicyName } from "../../memory/policy.ts";
 import { type TinyModelType, tinyFamilies } from "../../testing/tiny-families.ts";
 import { createTinyAdapterFolder, createTinyModelFolder } from "../../testing/tiny-model.ts";
@@ -110,6 +112,23 @@ describe("an exported model, run from its manifest alone", () => {
     ["an output projection of its own", { tied: false }],
   ] as const)("gives them for %s", (_, options) =>
     expectSameLogits(createTinyModelFolder(options), "paper", { runTokens: 13 }),
+  );
+
+  it.each(["f32", "q8_0", "q4_1"] as const)(
+    "gives them for a GGUF of %s, in its own blocks",
+    async (type) => {
+      const original = createTinyModelFolder({ headSize: 32 });
+      const { fields, tensors } = await convertToGguf(original, { type });
+      const folder = memoryModelFolder("tiny-gguf", { "model.gguf": writeGguf(fields, tensors) });
+      const adapter = createTinyAdapterFolder({ headSize: 32 });
+      await expectSameLogits(
+        folder,
+        "paper",
+        { runTokens: 13 },
+        { adapter },
+        type === "f32" ? tolerance : 0.2,
+      );
+    },
   );
 
   it.each(["q8", "q4"] as const)("gives them for weights of %s", (dtype) =>
