@@ -6,8 +6,8 @@
  *                                 [--dtypes f32,q8,q4] [--threads 2] [--json FILE]
  *
  * The text is one stream, read token by token; documents between separators begin with the tokenizer's
- * beginning-of-text token. Of a GGUF model, `--dtypes auto` measures its own blocks. Where a policy's streams end (`full`), a new one begins. The first token of a stream is
- * not counted.
+ * beginning-of-text token. Where a policy's streams end (`full`), a new one begins. The first token of a stream is
+ * not counted. Of a GGUF model, `--dtypes auto` measures its own blocks.
  */
 
 import { readFileSync, writeFileSync } from "node:fs";
