@@ -25,7 +25,6 @@ const longestPieceChars = 256;
 interface Vocabulary {
   readonly tokens: readonly string[];
   readonly typeOf: (id: number) => number;
-  readonly ids: ReadonlyMap<string, number>;
 }
 
 function readVocabulary(fields: GgufFields): Vocabulary {
@@ -41,7 +40,6 @@ function readVocabulary(fields: GgufFields): Vocabulary {
   return {
     tokens,
     typeOf: (id) => types?.[id] ?? normalType,
-    ids: new Map(tokens.map((token, id) => [token, id])),
   };
 }
 
@@ -58,7 +56,7 @@ function listAddedTokens({ tokens, typeOf }: Vocabulary): object[] {
  * Derives the merges of a SentencePiece BPE: every way to cut a piece into two others, best scores first. It is
  * how Hugging Face converts such vocabularies.
  */
-function deriveMerges(fields: GgufFields, { tokens, typeOf, ids }: Vocabulary): [string, string][] {
+function deriveMerges(fields: GgufFields, { tokens, typeOf }: Vocabulary): [string, string][] {
   const scores = fields.numbers(key("scores"));
   if (scores === undefined || scores.length !== tokens.length) {
     throw new InvalidModelError({
@@ -68,6 +66,7 @@ function deriveMerges(fields: GgufFields, { tokens, typeOf, ids }: Vocabulary): 
       expected: String(tokens.length),
     });
   }
+  const ids = new Map(tokens.map((token, id) => [token, id]));
   const merges: { left: number; right: number; score: number }[] = [];
   for (const [id, piece] of tokens.entries()) {
     if (typeOf(id) !== normalType || piece.length > longestPieceChars) continue;
@@ -155,10 +154,13 @@ function describePieces(fields: GgufFields, vocabulary: Vocabulary): object {
   };
 }
 
-function describeModel({ ids }: Vocabulary, merges: readonly (string | [string, string])[]): object {
+function describeModel({ tokens }: Vocabulary, merges: readonly (string | [string, string])[]): object {
+  // Without a prototype any token is a name like another, and the loop is far quicker than Object.fromEntries.
+  const vocab: Record<string, number> = Object.create(null);
+  for (let id = 0; id < tokens.length; id++) vocab[tokens[id] ?? ""] = id;
   const unset = { dropout: null, continuing_subword_prefix: null, end_of_word_suffix: null };
   const model = { unk_token: null, fuse_unk: false, byte_fallback: false };
-  return { type: "BPE", ...unset, ...model, vocab: Object.fromEntries(ids), merges };
+  return { type: "BPE", ...unset, ...model, vocab, merges };
 }
 
 const models: Readonly<Record<string, (fields: GgufFields, vocabulary: Vocabulary) => object>> = {
