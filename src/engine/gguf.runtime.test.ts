@@ -132,6 +132,23 @@ describe("a model from GGUF", () => {
     }
   });
 
+  it("says so when its weights cannot be kept, and leaves nothing half written", async () => {
+    const before = process.env.EDGEINFINITE_CACHE;
+    const usable = join(folder, "usable");
+    // A file stands where the folder should be made.
+    process.env.EDGEINFINITE_CACHE = join(folder, "no-folder.gguf", "cache");
+    try {
+      await writeFile(join(folder, "no-folder.gguf"), "");
+      const gguf = await ggufFolder(createTinyModelFolder(sizes), { type: "q8_0" });
+      await expect(loadModel(gguf)).rejects.toMatchObject({ code: "file" });
+      process.env.EDGEINFINITE_CACHE = usable;
+      expect((await logitsOf(gguf)).length).toBeGreaterThan(0);
+      expect(await readdir(usable)).toEqual([expect.stringMatching(/\.safetensors$/)]);
+    } finally {
+      process.env.EDGEINFINITE_CACHE = before;
+    }
+  });
+
   it("is the same from split parts, and from a folder with nothing else", async () => {
     const { fields, tensors } = await convertToGguf(createTinyModelFolder(sizes), { type: "q8_0" });
     const whole = memoryModelFolder("whole", { "any-name.gguf": writeGguf(fields, tensors) });
