@@ -266,6 +266,11 @@ export class GraphBuilder {
     return this.#one("RotaryEmbedding", [x, cos, sin], {});
   }
 
+  /** Computes `softmax(scale q k^T + mask) v`; see {@link AttentionAttributes}. */
+  attention(query: Value, key: Value, value: Value, mask: Value, scale: number): Value {
+    return this.#one("Attention", [query, key, value, mask], { scale });
+  }
+
   /** Evaluates one of two branches by a bool scalar; both must give values of the same types. */
   if(
     condition: Value,

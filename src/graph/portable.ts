@@ -47,6 +47,20 @@ function normalize(b: GraphBuilder, inputs: readonly Value[], epsilon: number): 
   return b.mul(b.div(x, b.sqrt(b.add(meanSquare, b.scalar(epsilon)))), weight);
 }
 
+/** Query heads of a group multiply their shared keys and values by broadcasting. */
+function attend(b: GraphBuilder, inputs: readonly Value[], scale: number): Value {
+  const op = "Attention";
+  const [query, key] = [inputOf(op, inputs, 0), inputOf(op, inputs, 1)];
+  const [value, mask] = [inputOf(op, inputs, 2), inputOf(op, inputs, 3)];
+  const [batch = 1, heads = 1, tokens = 1, width = 1] = query.shape;
+  const [, keyHeads = 1, places = 1] = key.shape;
+  const groups = Number(heads) / Number(keyHeads);
+  const shared = (x: Value): Value => b.reshape(x, [batch, keyHeads, 1, places, width]);
+  const grouped = b.reshape(b.mul(query, b.scalar(scale)), [batch, keyHeads, groups, tokens, width]);
+  const scores = b.add(b.matMul(grouped, b.transpose(shared(key), [0, 1, 2, 4, 3])), mask);
+  return b.reshape(b.matMul(b.softmax(scores, 4), shared(value)), query.shape);
+}
+
 const gelus: {
   readonly [Form in OpAttributes["Gelu"]["approximate"]]: (b: GraphBuilder, x: Value) => Value;
 } = {
@@ -94,6 +108,7 @@ const forms: { readonly [Op in OpName]: typeof old | typeof contrib | Parts<Op> 
   RMSNormalization: (b, inputs, { epsilon }) => normalize(b, inputs, epsilon),
   LayerNormalization: old,
   RotaryEmbedding: rotate,
+  Attention: (b, inputs, { scale }) => attend(b, inputs, scale),
   MatMulNBits: contrib,
   GatherBlockQuantized: contrib,
   If: old,

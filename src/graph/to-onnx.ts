@@ -141,6 +141,7 @@ const forms: { readonly [Op in OpName]: FormOf<Op> } = {
     // The attribute is for parts of heads only: runtimes want other shapes when it is there.
     return rotated === x?.shape[3] ? {} : { attributes: [intAttribute("rotary_embedding_dim", rotated)] };
   },
+  Attention: ({ attributes }) => ({ attributes: [floatAttribute("scale", attributes.scale)] }),
   MatMulNBits: ({ inputs, attributes: { bits, blockSize, innerSize, accuracyLevel } }) => ({
     domain: contribDomain,
     attributes: [

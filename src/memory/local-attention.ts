@@ -5,13 +5,13 @@
  *
  * Keys are rotated at their absolute places in the stream, less what commits have moved (see
  * segmented-state.ts), which is the same as in-cache positions, since rotary embedding is relative.
- * Two ways give the same sums: many tokens join past and new keys first (a small copy beside large products),
- * a single one multiplies them apart (a copy of the cache would cost more than the product).
+ * Two ways give the same sums: many tokens join past and new keys first (a small copy beside large products) and
+ * attend in one kernel; a single one multiplies them apart (a copy of the cache would cost more than the product).
  */
 
 import { InternalError } from "../errors.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
-import { addDims, multiplyDims } from "../graph/dim.ts";
+import { addDims, type Dim, multiplyDims } from "../graph/dim.ts";
 import type { Value } from "../graph/graph.ts";
 import type { NamedTensors } from "../runtime/runtime.ts";
 import type { Tensor } from "../runtime/tensor-memory.ts";
@@ -24,6 +24,13 @@ import { rotaryTables } from "./rotary.ts";
 /** Symbols of the inference graph: new tokens and places of the past. */
 export const tokensSymbol = "T";
 export const placesSymbol = "P";
+
+/**
+ * Most query heads of a group that are multiplied apart, as vectors: that is faster than a product of a few rows,
+ * which copies keys and values into another order first (3 heads: 5.3 ms against 6.4 over 30 layers of 1,540
+ * places; 7 heads: 5.4 against 4.6).
+ */
+const mostApart = 4;
 
 /** Stands for minus infinity in masks: finite, so that no device computes infinity minus infinity. */
 export const masked = -1e30;
@@ -147,12 +154,17 @@ export class LocalAttentionWriter {
     const { query, pastKeys, pastValues, newKeys, newValues, masks } = parts;
     const { queryHeadCount: H, keyValueHeadCount: K, headSize: D } = this.#geometry;
     const T = tokensSymbol;
-    const grouped = b.reshape(query, [K, multiplyDims(H / K, T), D]);
-    const pastScores = b.add(b.matMul(grouped, b.transpose(pastKeys, [0, 2, 1])), masks.past);
-    const newScores = b.matMul(grouped, b.transpose(newKeys, [0, 2, 1]));
-    const weights = b.softmax(b.concat([pastScores, newScores], 2), 2);
-    const [past = weights, recent = weights] = b.split(weights, 2, [placesSymbol, T], this.#splitSizes);
-    return b.reshape(b.add(b.matMul(past, pastValues), b.matMul(recent, newValues)), [H, T, D]);
+    const group = H / K;
+    const rows = group > mostApart ? ([1, multiplyDims(group, T)] as const) : ([group, T] as const);
+    const grouped = b.reshape(query, [K, ...rows, D]);
+    const shared = (x: Value, count: Dim): Value => b.reshape(x, [K, 1, count, D]);
+    const scoresOf = (keys: Value, count: Dim): Value =>
+      b.matMul(grouped, b.transpose(shared(keys, count), [0, 1, 3, 2]));
+    const pastScores = b.add(scoresOf(pastKeys, placesSymbol), masks.past);
+    const weights = b.softmax(b.concat([pastScores, scoresOf(newKeys, T)], 3), 3);
+    const [past = weights, recent = weights] = b.split(weights, 3, [placesSymbol, T], this.#splitSizes);
+    const fromPast = b.matMul(past, shared(pastValues, placesSymbol));
+    return b.reshape(b.add(fromPast, b.matMul(recent, shared(newValues, T))), [H, T, D]);
   }
 
   #attendMany(b: GraphBuilder, parts: AttentionParts): Value {
@@ -160,11 +172,10 @@ export class LocalAttentionWriter {
     const { queryHeadCount: H, keyValueHeadCount: K, headSize: D } = this.#geometry;
     const T = tokensSymbol;
     const places = addDims(placesSymbol, T);
-    const grouped = b.reshape(query, [K, H / K, T, D]);
-    const keys = b.reshape(b.concat([pastKeys, newKeys], 1), [K, 1, places, D]);
-    const values = b.reshape(b.concat([pastValues, newValues], 1), [K, 1, places, D]);
-    const scores = b.add(b.matMul(grouped, b.transpose(keys, [0, 1, 3, 2])), masks.causal);
-    return b.reshape(b.matMul(b.softmax(scores, 3), values), [H, T, D]);
+    const keys = b.reshape(b.concat([pastKeys, newKeys], 1), [1, K, places, D]);
+    const values = b.reshape(b.concat([pastValues, newValues], 1), [1, K, places, D]);
+    const attention = b.attention(b.reshape(query, [1, H, T, D]), keys, values, masks.causal, 1);
+    return b.reshape(attention, [H, T, D]);
   }
 
   /** Lists the new rows that the cache takes in. */

@@ -1,7 +1,8 @@
 /**
- * Operators of attention: rotary embedding.
+ * Operators of attention: rotary embedding, and attention as one kernel.
  */
 
+import { ShapeError } from "../../errors.ts";
 import {
   assertDType,
   assertRank,
@@ -19,6 +20,11 @@ export interface AttentionAttributes {
    * from 2n on stay as they are.
    */
   RotaryEmbedding: Readonly<Record<string, never>>;
+  /**
+   * softmax(scale q k^T + mask) v: q `[B, H, T, D]`, k and v `[B, K, S, D]`, of which H / K query heads each share
+   * one head, mask `[T, S]` -> `[B, H, T, D]`.
+   */
+  Attention: { readonly scale: number };
 }
 
 /** Gives the shape rule of each attention operator. */
@@ -41,5 +47,33 @@ export const attentionShapes: {
       assertSameDim("RotaryEmbedding", "a table's width", table.shape[2] ?? 0, width);
     }
     return [x];
+  },
+  Attention: (inputs) => {
+    const op = "Attention";
+    const [query, key] = [inputAt(op, inputs, 0), inputAt(op, inputs, 1)];
+    const [value, mask] = [inputAt(op, inputs, 2), inputAt(op, inputs, 3)];
+    assertSameDType(op, [query, key, value, mask]);
+    assertDType(op, query, "float32", "float64", "float16");
+    for (const { shape } of [query, key, value]) assertRank(op, shape, 4);
+    assertRank(op, mask.shape, 2);
+    const [batch = 0, heads = 0, tokens = 0, width = 0] = query.shape;
+    const [, keyHeads = 0, places = 0] = key.shape;
+    if (typeof heads !== "number" || typeof keyHeads !== "number" || heads % keyHeads !== 0) {
+      throw new ShapeError({
+        where: op,
+        what: "query heads do not share key heads evenly",
+        got: `${heads} and ${keyHeads}`,
+        expected: "a multiple",
+      });
+    }
+    for (const { shape } of [key, value]) {
+      assertSameDim(op, "batches differ", shape[0] ?? 0, batch);
+      assertSameDim(op, "key and value heads differ", shape[1] ?? 0, keyHeads);
+      assertSameDim(op, "keys and values differ in number", shape[2] ?? 0, places);
+      assertSameDim(op, "head widths differ", shape[3] ?? 0, width);
+    }
+    assertSameDim(op, "the mask's rows", mask.shape[0] ?? 0, tokens);
+    assertSameDim(op, "the mask's columns", mask.shape[1] ?? 0, places);
+    return [query];
   },
 };

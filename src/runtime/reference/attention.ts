@@ -1,5 +1,5 @@
 /**
- * Kernels of attention: rotary embedding.
+ * Kernels of attention: rotary embedding, and attention itself.
  */
 
 import type { AttentionAttributes } from "../../graph/ops/attention.ts";
@@ -22,7 +22,44 @@ function rotate(x: ReferenceTensor, cosines: ReferenceTensor, sines: ReferenceTe
   });
 }
 
+/** Computes `softmax(scale q k^T + mask) v`, one query after another. */
+function attend(inputs: readonly ReferenceTensor[], scale: number): ReferenceTensor {
+  const [query, key] = [inputAt(inputs, 0), inputAt(inputs, 1)];
+  const [value, mask] = [inputAt(inputs, 2), inputAt(inputs, 3)];
+  const [q, k, v, bias] = [numbersOf(query), numbersOf(key), numbersOf(value), numbersOf(mask)];
+  const [, headCount = 1, tokenCount = 1, width = 1] = query.shape;
+  const [, keyHeadCount = 1, placeCount = 1] = key.shape;
+  const group = headCount / keyHeadCount;
+  const weightsOf = (row: number, firstKey: number): number[] => {
+    const scores = Array.from({ length: placeCount }, (_, place) => {
+      let product = 0;
+      for (let d = 0; d < width; d++)
+        product += element(q, row * width + d) * element(k, (firstKey + place) * width + d);
+      return scale * product + element(bias, (row % tokenCount) * placeCount + place);
+    });
+    const peak = Math.max(...scores);
+    const powers = scores.map((score) => Math.exp(score - peak));
+    const total = powers.reduce((sum, power) => sum + power, 0);
+    return powers.map((power) => power / total);
+  };
+  let known = { row: -1, firstKey: 0, weights: [] as number[] };
+  return tabulate(query.dtype, query.shape, (index) => {
+    const row = Math.floor(index / width);
+    if (row !== known.row) {
+      const head = Math.floor(row / tokenCount);
+      const [batch, inBatch] = [Math.floor(head / headCount), head % headCount];
+      const firstKey = (batch * keyHeadCount + Math.floor(inBatch / group)) * placeCount;
+      known = { row, firstKey, weights: weightsOf(row, firstKey) };
+    }
+    return known.weights.reduce(
+      (sum, weight, place) => sum + weight * element(v, (known.firstKey + place) * width + (index % width)),
+      0,
+    );
+  });
+}
+
 /** Gives the kernel of each attention operator. */
 export const attentionKernels: Kernels<AttentionAttributes> = {
   RotaryEmbedding: (inputs) => [rotate(inputAt(inputs, 0), inputAt(inputs, 1), inputAt(inputs, 2))],
+  Attention: (inputs, { scale }) => [attend(inputs, scale)],
 };

@@ -21,12 +21,15 @@ async function run(graph: Graph): Promise<number[]> {
 const x = (b: GraphBuilder): Value => b.input("x", "float32", [2, 3, 5, 8]);
 const table = (b: GraphBuilder, name: string, pairs: number): Value =>
   b.input(name, "float32", [2, 5, pairs]);
+const heads = (b: GraphBuilder, name: string): Value => b.input(name, "float32", [2, 1, 7, 8]);
+const mask = (b: GraphBuilder): Value => b.input("mask", "float32", [5, 7]);
 
 describe("a portable graph", () => {
   it.each<[string, (b: GraphBuilder) => Value]>([
     ["a norm", (b) => b.rmsNorm(x(b), b.input("w", "float32", [8]), 0.1)],
     ["a rotation", (b) => b.rotaryEmbedding(x(b), table(b, "cos", 4), table(b, "sin", 4))],
     ["a rotation of a part", (b) => b.rotaryEmbedding(x(b), table(b, "cos", 3), table(b, "sin", 3))],
+    ["attention", (b) => b.attention(x(b), heads(b, "k"), heads(b, "v"), mask(b), 0.3)],
     ["a GELU by the error function", (b) => b.gelu(x(b), "none")],
     ["a GELU by tanh", (b) => b.gelu(x(b), "tanh")],
   ])("gives for %s what the newer operator gives", async (_, write) => {

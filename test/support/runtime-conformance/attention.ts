@@ -61,4 +61,36 @@ export const attentionExamples: Examples<AttentionAttributes> = {
       expected: [f32([1, 2, 0, 4], [])],
     },
   ],
+  Attention: [
+    {
+      title: "the mean of what a query may see, with equal scores",
+      write: ({ b, feed }) => {
+        const query = feed(f32([1, 1, 2, 2], [0, 0, 0, 0]), [1, 1, "T", 2]);
+        const key = feed(f32([1, 1, 2, 2], [1, 2, 3, 4]), [1, 1, "S", 2]);
+        const value = feed(f32([1, 1, 2, 2], [1, 2, 5, 8]), [1, 1, "S", 2]);
+        const mask = feed(f32([2, 2], [0, -1e30, 0, 0]), ["T", "S"]);
+        return [b.attention(query, key, value, mask, 1)];
+      },
+      expected: [f32([1, 1, 2, 2], [1, 2, 3, 5])],
+    },
+    {
+      title: "groups of query heads, batches, one token and many, a scale",
+      write: ({ b, feed }) => [
+        b.attention(
+          feed(random(1, [2, 6, 3, 8])),
+          feed(random(2, [2, 2, 5, 8])),
+          feed(random(3, [2, 2, 5, 8])),
+          feed(random(4, [3, 5])),
+          0.5,
+        ),
+        b.attention(
+          feed(random(5, [1, 9, 1, 16])),
+          feed(random(6, [1, 3, 70, 16])),
+          feed(random(7, [1, 3, 70, 16])),
+          feed(random(8, [1, 70])),
+          1,
+        ),
+      ],
+    },
+  ],
 };
