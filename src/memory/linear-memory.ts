@@ -35,9 +35,9 @@ const newMatrixName = (layer: number): string => `new_matrix.${layer}`;
 const newNormalizerName = (layer: number): string => `new_normalizer.${layer}`;
 const unrotateName = (table: "cos" | "sin", kind: number): string => `unrotate_${table}.${kind}`;
 
-/** Writes phi(x) = elu(x) + 1. */
+/** Writes phi(x) = elu(x) + 1, as max(x, 0) + exp(min(x, 0)): Elu has no kernel for WebGPU at this opset. */
 function writeFeatures(b: GraphBuilder, x: Value): Value {
-  return b.add(b.elu(x), b.scalar(1));
+  return b.add(b.max(x, b.scalar(0)), b.exp(b.min(x, b.scalar(0))));
 }
 
 /** Is a layer's memory as a graph input. */
