@@ -90,6 +90,7 @@ const config: ViteUserConfig = defineConfig({
         },
       },
       { test: { name: "weights", env, include: ["src/**/*.weights.test.ts"], testTimeout: 120_000 } },
+      { test: { name: "peers", env, include: ["bench/peers/*.test.ts"], testTimeout: 120_000 } },
       { test: { name: "package", include: ["test/package/**/*.test.ts"], testTimeout: 120_000 } },
       browserProject("browser", {
         "Cross-Origin-Opener-Policy": "same-origin",
