@@ -17,7 +17,7 @@ import { type HostTensor, hasDType, hostTensor } from "../../src/tensor/host-ten
 import { encodeGgufTensor } from "../../test/support/gguf/gguf-quantize.ts";
 
 /** Names of the embedding and the output matrix, of the families that have other ones than most. */
-const embeddingNames = ["model.embed_tokens.weight", "gpt_neox.embed_in.weight"];
+const embeddingNames = ["model.embed_tokens.weight", "gpt_neox.embed_in.weight", "wte.weight"];
 const outputNames = ["lm_head.weight", "embed_out.weight"];
 
 /** Shuffles the numbers below `count`. */
@@ -45,9 +45,6 @@ function favourSuccessors(embedding: Float32Array, width: number): Float32Array 
   return output;
 }
 
-/** Enlarges the embedding, so that it is about half of the stream after the layers. */
-const embeddingScale = 16;
-
 async function readTensors(folder: ModelFolder): Promise<Record<string, HostTensor>> {
   const tensors: Record<string, HostTensor> = {};
   await using weights = await openCheckpointWeights(folder);
@@ -68,8 +65,11 @@ async function replaceTensors(
   return memoryModelFolder(folder.name, files);
 }
 
-/** Makes the model of a folder, float32 and not tied, decisive. Its logits have a deviation near 1. */
-export async function makeDecisive(folder: ModelFolder): Promise<ModelFolder> {
+/**
+ * Makes the model of a folder, float32 and not tied, decisive. Its logits have a deviation near 1.
+ * @param embeddingScale - enlarges the embedding, so that it is about half of the stream after the layers.
+ */
+export async function makeDecisive(folder: ModelFolder, embeddingScale: number): Promise<ModelFolder> {
   const tensors = await readTensors(folder);
   const nameOf = (names: readonly string[]): string => {
     const name = names.find((candidate) => tensors[candidate] !== undefined);
