@@ -20,7 +20,8 @@ function openLlama(): Promise<Llama> {
     build: "never",
     skipDownload: true,
     progressLogs: false,
-    maxThreads: 2,
+    // Models are tiny: threads would only wait for each other.
+    maxThreads: 1,
     logLevel: LlamaLogLevel.error,
   });
   return shared;

@@ -162,7 +162,7 @@ async function findDecisive(
 
 /** Everything fits: the base path, which must be the base model. GPT-2 has no other policy. */
 function openOurs(model: ModelFolder, { modelType }: Case, dtype: "f32" | "q8"): Promise<Model> {
-  return loadModel(model, { context, dtype, policy: modelType === "gpt2" ? "full" : "auto" });
+  return loadModel(model, { context, dtype, threads: 1, policy: modelType === "gpt2" ? "full" : "auto" });
 }
 
 describe.skipIf(!installed)("beside llama.cpp (needs npm run bench:peers:install)", () => {
@@ -176,7 +176,7 @@ describe.skipIf(!installed)("beside llama.cpp (needs npm run bench:peers:install
       const theirs = await continueGreedily(reader.read, stream.prompt, greedyTokens);
       expect(theirs.ids).toEqual(stream.ids);
       expect(measureDistance(theirs.logits, stream.logits).largest).toBeLessThan(own.tolerance);
-      if (!tied) expect(new Set(stream.ids).size).toBeGreaterThan(16);
+      if (!tied) expect(new Set(stream.ids).size).toBeGreaterThan(8);
     });
 
     // GPT-2 is not read from GGUF files, and its folders have matrices whose rows are no blocks of Q8_0.
