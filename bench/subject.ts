@@ -110,8 +110,8 @@ export async function prepareSubject(
     shape,
     tied: config.tie_word_embeddings,
     format: ggufTypes[type],
-    dtype: ggufTypes[type],
-    models: { edgeinfinite: folder, "llama.cpp": gguf },
+    dtype: "auto",
+    models: { edgeinfinite: gguf, "llama.cpp": gguf },
     adapter: await writeGate(join(folder, "gate"), shape),
   };
 }
