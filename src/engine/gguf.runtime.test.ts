@@ -23,6 +23,12 @@ const sizes: TinyModelOptions = {
   mlpSize: 512,
 };
 
+/** What the file does not say, and both sides take for granted. */
+const ownFields: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  gemma3_text: { query_pre_attn_scalar: 32, layer_types: null, sliding_window_pattern: 6 },
+  smollm3: { no_rope_layers: null, no_rope_layer_interval: 4 },
+};
+
 const prompt = [5, 9, 2, 33, 7, 120, 44, 9, 61, 200];
 
 async function ggufFolder(folder: ModelFolder, options: GgufModelOptions): Promise<ModelFolder> {
@@ -63,6 +69,28 @@ describe("a model from GGUF", () => {
       const ofGguf = await logitsOf(await ggufFolder(original, { type: "f32" }));
       // The same numbers in the same kernels; the theta and epsilon of the file are float32.
       expect(largestDifference(ofGguf, ofOriginal)).toBeLessThan(1e-5);
+    },
+  );
+
+  it.each([
+    ["smollm3", { layerCount: 4 }],
+    ["olmo2", { tied: false }],
+    ["granite", {}],
+    ["phi3", { tied: false }],
+    ["gemma3_text", { layerCount: 7 }],
+    ["gpt_neox", { headSize: 64, queryHeadCount: 4, keyValueHeadCount: 4, tied: false }],
+  ] as const)(
+    "gives the logits of the safetensors it was made from (%s, float32)",
+    async (modelType, own) => {
+      const original = createTinyModelFolder({
+        ...sizes,
+        ...own,
+        modelType,
+        config: ownFields[modelType] ?? {},
+      });
+      const ofGguf = await logitsOf(await ggufFolder(original, { type: "f32" }));
+      // Gemma's norms lose a bit when the converter adds 1 to their weights.
+      expect(largestDifference(ofGguf, await logitsOf(original))).toBeLessThan(1e-4);
     },
   );
 
