@@ -29,8 +29,7 @@ class EdgeInfinite implements BenchEngine {
   }
 
   async *decode(tokenCount: number): AsyncGenerator<number, void, void> {
-    using twin = this.#session.clone();
-    for await (const event of twin.generate({ maxNewTokens: tokenCount, ignoreEos: true })) {
+    for await (const event of this.#session.generate({ maxNewTokens: tokenCount, ignoreEos: true })) {
       if (event.type === "token") yield event.id;
     }
   }

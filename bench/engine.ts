@@ -39,7 +39,7 @@ export interface BenchEngine extends AsyncDisposable {
   stateBytes(): number;
   /** Reads token ids after those read before; gives the id that greedy decoding goes on with. */
   read(ids: readonly number[]): Promise<number>;
-  /** Decodes greedily after what was read, one id a step; what it decoded is forgotten in the end. */
+  /** Decodes greedily after what was read, one id a step. What was decoded may stay: {@link clear} forgets it. */
   decode(tokenCount: number): AsyncGenerator<number, void, void>;
   /** Empties the stream. */
   clear(): Promise<void>;
