@@ -1,13 +1,8 @@
 import { describe, expect, it } from "vitest";
-import {
-  type DecoderShape,
-  decodeBytes,
-  meanAttendedPlaces,
-  prefillFlops,
-  weightBytes,
-} from "./decoder-arithmetic.ts";
+import type { DecoderSizes } from "../src/testing/decoder-tensors.ts";
+import { decodeBytes, meanAttendedPlaces, prefillFlops, weightBytes } from "./decoder-arithmetic.ts";
 
-const smolLm2: DecoderShape = {
+const smolLm2: DecoderSizes = {
   layerCount: 30,
   hiddenSize: 576,
   queryHeadCount: 9,

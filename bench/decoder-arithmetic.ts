@@ -10,17 +10,7 @@
 
 import type { ContextSettings } from "../src/memory/geometry.ts";
 import { commitCountAt } from "../src/memory/segmented-state.ts";
-
-/** Sizes a decoder with a gated MLP; letters as in docs/notation.md. */
-export interface DecoderShape {
-  readonly layerCount: number;
-  readonly hiddenSize: number;
-  readonly queryHeadCount: number;
-  readonly keyValueHeadCount: number;
-  readonly headSize: number;
-  readonly mlpSize: number;
-  readonly vocabularySize: number;
-}
+import type { DecoderSizes } from "../src/testing/decoder-tensors.ts";
 
 /** Names how weights are held: float32, or blocks of 32 with a float32 scale. */
 export type WeightFormat = "f32" | "q8" | "q4";
@@ -33,7 +23,7 @@ export const bytesPerWeight: { readonly [Format in WeightFormat]: number } = {
 };
 
 /** Lists the matrices of a layer as they can be multiplied at once: `[inner, columns]`. */
-export function layerProducts(shape: DecoderShape): readonly (readonly [inner: number, columns: number])[] {
+export function layerProducts(shape: DecoderSizes): readonly (readonly [inner: number, columns: number])[] {
   const { hiddenSize: E, queryHeadCount: H, keyValueHeadCount: K, headSize: D, mlpSize: F } = shape;
   return [
     [E, (H + 2 * K) * D],
@@ -43,7 +33,7 @@ export function layerProducts(shape: DecoderShape): readonly (readonly [inner: n
   ];
 }
 
-function projectionWeights(shape: DecoderShape): number {
+function projectionWeights(shape: DecoderSizes): number {
   const ofLayer = layerProducts(shape).reduce((sum, [inner, columns]) => sum + inner * columns, 0);
   return shape.layerCount * ofLayer;
 }
@@ -61,19 +51,19 @@ export function meanAttendedPlaces(from: number, to: number, context: ContextSet
 }
 
 /** Returns the FLOP of one token of a prompt that attends to so many places. */
-export function prefillFlops(shape: DecoderShape, places: number): number {
+export function prefillFlops(shape: DecoderSizes, places: number): number {
   const { layerCount: L, queryHeadCount: H, headSize: D } = shape;
   return 2 * projectionWeights(shape) + 4 * L * H * D * places;
 }
 
 /** Returns the bytes that decoding one token reads. */
-export function decodeBytes(shape: DecoderShape, format: WeightFormat, places: number): number {
+export function decodeBytes(shape: DecoderSizes, format: WeightFormat, places: number): number {
   const { layerCount: L, keyValueHeadCount: K, headSize: D, hiddenSize: E, vocabularySize: V } = shape;
   return bytesPerWeight[format] * (projectionWeights(shape) + E * V) + 8 * L * K * D * places;
 }
 
 /** Returns the bytes of all weights, the embedding counted once when it is tied. */
-export function weightBytes(shape: DecoderShape, format: WeightFormat, tied: boolean): number {
+export function weightBytes(shape: DecoderSizes, format: WeightFormat, tied: boolean): number {
   const embedding = shape.hiddenSize * shape.vocabularySize;
   return bytesPerWeight[format] * (projectionWeights(shape) + embedding * (tied ? 1 : 2));
 }

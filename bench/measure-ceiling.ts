@@ -11,12 +11,13 @@ import { GraphBuilder } from "../src/graph/builder.ts";
 import type { Value } from "../src/graph/graph.ts";
 import { createNodeRuntime } from "../src/runtime/node.ts";
 import { hostTensor } from "../src/tensor/host-tensor.ts";
-import { type DecoderShape, layerProducts, type WeightFormat } from "./decoder-arithmetic.ts";
+import type { DecoderSizes } from "../src/testing/decoder-tensors.ts";
+import { layerProducts, type WeightFormat } from "./decoder-arithmetic.ts";
 import { median } from "./statistics.ts";
 
 /** Says what to measure. */
 export interface CeilingPlan {
-  readonly shape: DecoderShape;
+  readonly shape: DecoderSizes;
   readonly format: WeightFormat;
   readonly threads: number;
   /** Rows of the product: T. */

@@ -11,6 +11,7 @@ import { basename, join } from "node:path";
 import type { WeightDType } from "../src/engine/memory-estimate.ts";
 import { writeFileAtomic } from "../src/files/node-atomic-write.ts";
 import { diskModelFolder } from "../src/files/node-model-folder.ts";
+import type { DecoderSizes } from "../src/testing/decoder-tensors.ts";
 import {
   createTinyAdapterFolder,
   qwen25Config05B,
@@ -18,9 +19,10 @@ import {
   smolLm2Config135M,
   streamRandomCheckpoint,
 } from "../src/testing/index.ts";
+import { decoderSizesOf } from "../src/testing/random-checkpoint.ts";
 import { tinyByteLevelJson } from "../src/text/tiny-tokenizers.ts";
 import { streamGgufModel } from "../test/support/gguf/gguf-model.ts";
-import type { DecoderShape, WeightFormat } from "./decoder-arithmetic.ts";
+import type { WeightFormat } from "./decoder-arithmetic.ts";
 import type { EngineName } from "./engine.ts";
 
 /** Names the shape of a well-known model. */
@@ -45,7 +47,7 @@ export const ggufTypes: { readonly [Name in GgufTypeName]: WeightFormat } = {
 /** Is a checkpoint to be measured. */
 export interface Subject {
   readonly name: string;
-  readonly shape: DecoderShape;
+  readonly shape: DecoderSizes;
   readonly tied: boolean;
   readonly format: WeightFormat;
   readonly dtype: WeightDType | "auto";
@@ -56,20 +58,6 @@ export interface Subject {
 
 const gateRank = 32;
 
-/** Reads the sizes of a decoder from its `config.json`. */
-function readShape(config: RandomCheckpointConfig): DecoderShape {
-  const heads = config.num_attention_heads;
-  return {
-    layerCount: config.num_hidden_layers,
-    hiddenSize: config.hidden_size,
-    queryHeadCount: heads,
-    keyValueHeadCount: config.num_key_value_heads,
-    headSize: config.hidden_size / heads,
-    mlpSize: config.intermediate_size,
-    vocabularySize: config.vocab_size,
-  };
-}
-
 async function writeOnce(path: string, bytes: () => AsyncIterable<Uint8Array> | Uint8Array): Promise<void> {
   if (!existsSync(path)) await writeFileAtomic(path, bytes());
 }
@@ -77,7 +65,7 @@ async function writeOnce(path: string, bytes: () => AsyncIterable<Uint8Array> | 
 const encodeJson = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
 
 /** Writes a random gate for a decoder into a folder; gives the folder. */
-async function writeGate(folder: string, shape: DecoderShape): Promise<string> {
+async function writeGate(folder: string, shape: DecoderSizes): Promise<string> {
   const { layerCount, queryHeadCount, headSize } = shape;
   const gate = createTinyAdapterFolder({ layerCount, queryHeadCount, headSize, rank: gateRank });
   await mkdir(folder, { recursive: true });
@@ -104,7 +92,7 @@ export async function prepareSubject(
   await writeOnce(join(folder, "tokenizer.json"), () => encodeJson(tinyByteLevelJson()));
   const gguf = join(folder, `model-${type}.gguf`);
   await writeOnce(gguf, () => streamGgufModel(diskModelFolder(folder), { type }));
-  const shape = readShape(config);
+  const shape = decoderSizesOf(config);
   return {
     name: `${name} ${type}`,
     shape,
@@ -125,7 +113,7 @@ export async function openSubject(
   const config: RandomCheckpointConfig = JSON.parse(await readFile(join(folder, "config.json"), "utf8"));
   return {
     name: basename(folder),
-    shape: readShape(config),
+    shape: decoderSizesOf(config),
     tied: config.tie_word_embeddings,
     format: dtype === "auto" ? "f32" : dtype,
     dtype,

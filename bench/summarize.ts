@@ -3,8 +3,8 @@
  */
 
 import type { ContextSettings } from "../src/memory/geometry.ts";
+import type { DecoderSizes } from "../src/testing/decoder-tensors.ts";
 import {
-  type DecoderShape,
   decodeBytes,
   meanAttendedPlaces,
   prefillFlops,
@@ -17,7 +17,7 @@ import { median } from "./statistics.ts";
 
 /** Is what the figures are made with besides the results. */
 export interface SummaryBasis {
-  readonly shape: DecoderShape;
+  readonly shape: DecoderSizes;
   readonly tied: boolean;
   readonly format: WeightFormat;
   readonly context: ContextSettings;

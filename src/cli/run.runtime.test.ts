@@ -220,7 +220,7 @@ describe("Ctrl-C", () => {
 
   it("stops the writing; what was written stays", async () => {
     const { status, stdout, stderr } = await run(
-      ["--max-new-tokens", "Infinity", "--temperature", "1", "Go"],
+      ["--max-new-tokens", "Infinity", "--temperature", "1", "--seed", "1", "Go"],
       {
         onStdout: (text, interrupts) => {
           if (text.length > 5) interrupts.interrupt();

@@ -67,6 +67,24 @@ async function saveBits(session: Session): Promise<string> {
 }
 
 describe("an append that is aborted", () => {
+  it("ends after the run during which the interrupt came, though events had to wait for it", async () => {
+    const controller = new AbortController();
+    let count = 0;
+    onRun = () => {
+      if (++count !== 2) return;
+      // The run computes on this thread, in a turn of its own; a signal that comes meanwhile has the next turn.
+      setImmediate(() => {
+        setTimeout(() => controller.abort(reason), 0);
+        const end = performance.now() + 80;
+        while (performance.now() < end);
+      });
+    };
+    const session = model.createSession();
+    await expect(session.append(tinyIds(10 * T), { signal: controller.signal })).rejects.toBe(reason);
+    expect(runs).toEqual(["inference", "inference"]);
+    expect(session.lengthTokens).toBe(2 * T);
+  });
+
   it("ends after the run under way, and continuing equals never having aborted, bit for bit", async () => {
     const ids = tinyIds(10 * T);
     const whole = await sessionOf(ids);

@@ -92,14 +92,15 @@ function holdQuantized(weight: GgufWeight, format: BlockFormat): HeldWeight {
   return { name, shape, format, hasOffsets: false, read };
 }
 
-/** Says how a tensor is held: what has blocks already keeps them, unless float32 is asked for. */
+/** Says how a tensor is held: blocks that already have the bits asked for stay as they are. */
 function holdWeight(weight: GgufWeight, dtype: HeldDType): HeldWeight {
   const { shape, type } = weight;
   const isMatrix = shape.length === 2;
-  const isInBlocks = isGgufBlockType(type);
-  if (dtype === "f32" || (isInBlocks && !isMatrix)) return holdWidened(weight);
-  if (dtype === "stored" || isInBlocks) return holdStored(weight);
+  const stored = isGgufBlockType(type) ? repackedFormat(type).format : undefined;
+  if (dtype === "f32" || (stored !== undefined && !isMatrix)) return holdWidened(weight);
+  if (dtype === "stored") return holdStored(weight);
   const format = quantizedFormats[dtype];
+  if (stored?.bits === format.bits) return holdStored(weight);
   const fits = isMatrix && (shape[1] ?? 0) % format.blockSize === 0;
   return fits ? holdQuantized(weight, format) : holdWidened(weight);
 }

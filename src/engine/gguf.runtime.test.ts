@@ -133,6 +133,24 @@ describe("a model from GGUF", () => {
     expect(asked.weightBytes).toBeLessThan(0.6 * asStored.weightBytes);
   });
 
+  it("holds blocks in the bits asked for: other ones are quantised, those that have them stay", async () => {
+    const original = createTinyModelFolder(sizes);
+    const [q80, q41] = [
+      await ggufFolder(original, { type: "q8_0" }),
+      await ggufFolder(original, { type: "q4_1" }),
+    ];
+    const bytesOf = async (gguf: ModelFolder, dtype: "auto" | "q8" | "q4") =>
+      (await estimateMemory(gguf, { dtype })).weightBytes;
+    expect(await bytesOf(q80, "q8")).toBe(await bytesOf(q80, "auto"));
+    expect(await bytesOf(q41, "q4")).toBe(await bytesOf(q41, "auto"));
+    expect(await bytesOf(q80, "q4")).toBeLessThan(0.7 * (await bytesOf(q80, "auto")));
+    expect(await bytesOf(q41, "q8")).toBeGreaterThan(1.3 * (await bytesOf(q41, "auto")));
+    expect(await logitsOf(q80, { dtype: "q8" })).toEqual(await logitsOf(q80));
+    const off = distance(await logitsOf(q80, { dtype: "q4" }), await logitsOf(q80));
+    expect(off).toBeGreaterThan(0.01);
+    expect(off).toBeLessThan(0.3);
+  });
+
   it("keeps its repacked weights and maps them at the next start", async () => {
     const cache = join(folder, "cache");
     const before = process.env.EDGEINFINITE_CACHE;

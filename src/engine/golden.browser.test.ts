@@ -4,7 +4,7 @@
  */
 
 import { describe, expect, inject, it } from "vitest";
-import { z } from "zod";
+import { goldenSchema, goldenTolerance } from "../../test/support/golden-file.ts";
 import { keepWebgpu } from "../../test/support/keep-webgpu.ts";
 import { createWebRuntime } from "../runtime/web.ts";
 import { loadModel } from "./web.ts";
@@ -18,25 +18,14 @@ declare module "vitest" {
 const shared = new URL(`/@fs${inject("shared")}`, location.href).href;
 const golden = `${shared}/reference/golden`;
 
-/** As in Node: files of six places, made in float64. */
-const tolerance = 1e-3;
-
-const goldenSchema = z.object({
-  sinkTokens: z.number(),
-  windowTokens: z.number(),
-  segmentTokens: z.number(),
-  adapter: z.boolean(),
-  tokens: z.array(z.number()),
-  commits: z.number(),
-  logitsAfter: z.record(z.string(), z.array(z.number())),
-});
-
 const isThere = await fetch(`${golden}/stories260K-paper.json`, { method: "HEAD" }).then(({ ok }) => ok);
 const note = isThere ? "" : " (skipped: the shared data folder is not there; set EDGEINFINITE_SHARED)";
 
 async function measure(device: string, name: string): Promise<number> {
   const file = await (await fetch(`${golden}/stories260K-${name}.json`)).json();
-  const { adapter, tokens, commits, logitsAfter, ...context } = goldenSchema.parse(file);
+  const { adapter, tokens, commits, logitsAfter, sinkTokens, windowTokens, segmentTokens } =
+    goldenSchema.parse(file);
+  const context = { sinkTokens, windowTokens, segmentTokens };
   await using model = await loadModel(`${shared}/data/checkpoints/stories260K`, {
     device,
     context,
@@ -66,7 +55,7 @@ describe.each(["wasm", "webgpu"])("stories260K on %s", (device) => {
     it.runIf(isThere)(`gives the golden logits, ${name}${note}`, async ({ annotate }) => {
       const largest = await measure(device, name);
       await annotate(`largest difference ${largest.toExponential(1)}`);
-      expect(largest).toBeLessThan(tolerance);
+      expect(largest).toBeLessThan(goldenTolerance);
     });
   }
 });

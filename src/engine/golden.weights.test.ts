@@ -7,7 +7,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { z } from "zod";
+import { type Golden, goldenSchema, goldenTolerance } from "../../test/support/golden-file.ts";
 import { enableSwiftShader } from "../../test/support/swiftshader.ts";
 import type { WeightDType } from "./memory-estimate.ts";
 import type { Model } from "./model.ts";
@@ -17,22 +17,6 @@ const shared = process.env.EDGEINFINITE_SHARED ?? resolve("..", "shared");
 const checkpoint = resolve(shared, "data/checkpoints/stories260K");
 const golden = resolve(shared, "reference/golden");
 const adapter = resolve(golden, "stories260K-adapter");
-
-/** The files were made in float64 and rounded to six places; float32 over five layers measures 2.3e-5. */
-const tolerance = 1e-3;
-
-const goldenSchema = z.object({
-  sinkTokens: z.number(),
-  windowTokens: z.number(),
-  segmentTokens: z.number(),
-  adapter: z.boolean(),
-  tokens: z.array(z.number()),
-  commits: z.number(),
-  argmax: z.array(z.number()),
-  meanNll: z.number(),
-  logitsAfter: z.record(z.string(), z.array(z.number())),
-});
-type Golden = z.infer<typeof goldenSchema>;
 
 function loadGolden(name: string): Golden {
   return goldenSchema.parse(JSON.parse(readFileSync(resolve(golden, `stories260K-${name}.json`), "utf8")));
@@ -84,7 +68,7 @@ describe.each(["base", "paper", "streaming"])("stories260K, %s", (name) => {
     for (const [position, logits] of Object.entries(expected.logitsAfter)) {
       const end = Number(position) + 1;
       await session.append(expected.tokens.slice(start, end));
-      expect(largestError(session.logits, logits)).toBeLessThan(tolerance);
+      expect(largestError(session.logits, logits)).toBeLessThan(goldenTolerance);
       start = end;
     }
     if (start < expected.tokens.length) await session.append(expected.tokens.slice(start));
@@ -115,7 +99,7 @@ describe.each(["base", "paper", "streaming"])("stories260K, %s", (name) => {
       if (listed !== undefined) errors.push(largestError(logits, listed));
     }
     expect(errors).toHaveLength(Object.keys(expected.logitsAfter).length);
-    expect(Math.max(...errors)).toBeLessThan(tolerance);
+    expect(Math.max(...errors)).toBeLessThan(goldenTolerance);
     expect(choices).toEqual(expected.argmax);
     expect(total / (expected.tokens.length - 1)).toBeCloseTo(expected.meanNll, 4);
     expect(session.stats.commitCount).toBe(expected.commits);

@@ -48,7 +48,7 @@ export interface LoadOptions extends MemoryOptions {
   /**
    * How weights are held: `f32` as float32, `q8` and `q4` in blocks of 32 with a scale each, quantised once and
    * kept. Quantised weights are smaller and faster, and not quite the same. `auto`, the default, changes nothing:
-   * float32 for safetensors, and the file's own blocks for GGUF (which `q8` and `q4` leave as they are too).
+   * float32 for safetensors, and the file's own blocks for GGUF. Blocks that have the bits asked for stay as they are.
    */
   readonly dtype?: WeightDType | "auto";
   /** Threads within an operator; by default one a physical core. */
@@ -141,7 +141,7 @@ export async function holdWeights(
   const report = (receivedBytes: number, totalBytes: number): void =>
     onProgress?.({ file: `${folder.file ?? folder.name} as ${dtype}`, receivedBytes, totalBytes });
   const write = () => streamHeldWeights(held, { fused, onProgress: report, signal });
-  const key = `${model}-${dtype}-v3`;
+  const key = `${model}-${dtype}-v4`;
   const source = await (platform.keepWeights?.(key, write, signal) ?? collectBytes(key, write()));
   try {
     const tensors = await openHeldWeights(source, held, signal);

@@ -50,6 +50,22 @@ async function encodeWhole(text: string, options: TokenInputOptions): Promise<nu
   return ids;
 }
 
+/** Time that may pass before events have their turn, milliseconds. */
+const eventWindowMs = 50;
+
+/**
+ * Makes a function that gives events their turn when they have waited for long. A runtime that computes on this
+ * thread keeps them waiting, and the next run would start before the interrupt that came during the last.
+ */
+function makeEventWindow(): () => Promise<void> {
+  let last = performance.now();
+  return async () => {
+    if (performance.now() - last < eventWindowMs) return;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    last = performance.now();
+  };
+}
+
 /**
  * Reads an input into a session.
  * @throws {@link InvalidRequestError} when it is empty, does not fit, or holds an id out of range;
@@ -70,6 +86,7 @@ export async function prefill(
   const totalTokens = knownTokenCount(source);
   if (totalTokens !== undefined) core.assertFits(totalTokens);
   const start = performance.now();
+  const letEventsIn = makeEventWindow();
   /** Ids not read yet: those of `waiting` from `next` on. */
   let waiting: readonly number[] = [];
   let next = 0;
@@ -80,6 +97,7 @@ export async function prefill(
     next += count;
     readTokens += count;
     onProgress?.({ readTokens, totalTokens, lengthTokens: core.state.lengthTokens });
+    if (signal !== undefined) await letEventsIn();
     signal?.throwIfAborted();
   };
   const readFullRuns = async (): Promise<void> => {

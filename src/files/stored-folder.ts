@@ -8,19 +8,16 @@
 import { FileError } from "../errors.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { TransientFailure } from "./http-exchange.ts";
-import { openHttpSource } from "./http-source.ts";
 import {
-  assertHubId,
   fetchHubListing,
   type HubListing,
   type HubOptions,
   hubEndpoint,
-  hubFileUrl,
-  hubHeaders,
   hubRevision,
   parseHubListing,
 } from "./hub.ts";
-import { type ModelFolder, makeModelFolder, missingFileError } from "./model-folder.ts";
+import { makeHubFolder } from "./hub-folder.ts";
+import { type ModelFolder, makeModelFolder } from "./model-folder.ts";
 import type { OpfsStore } from "./opfs-store.ts";
 
 /** Tells how far a file is, in bytes. */
@@ -89,42 +86,17 @@ export function openStoredHubFolder(
   options: StoredHubOptions = {},
   file?: string,
 ): ModelFolder {
-  assertHubId(id);
   const endpoint = hubEndpoint(options);
-  const name = `${id}@${hubRevision(options)}`;
-  let listing: Promise<HubListing> | undefined;
-  const list = (): Promise<HubListing> => {
-    listing ??= listFiles(store, id, options).catch((error: unknown) => {
-      // A failure is not remembered: the next use asks again.
-      listing = undefined;
-      throw error;
-    });
-    return listing;
-  };
-  return makeModelFolder({
-    name,
+  return makeHubFolder(id, options, {
     file,
-    async list(signal) {
-      signal?.throwIfAborted();
-      return (await list()).files.filter((listed) => !listed.includes("/"));
-    },
-    async has(file, signal) {
-      signal?.throwIfAborted();
-      return (await list()).files.includes(file);
-    },
-    async open(file, openSignal) {
-      const { commit, files, hashes } = await list();
-      if (!files.includes(file)) throw missingFileError(name, file);
-      const signal = openSignal ?? options.signal;
-      const key = `hub ${endpoint} ${id} ${commit} ${file}`;
-      const sourceName = `${name}/${file}`;
-      const known = await store.open(key, sourceName);
+    list: () => listFiles(store, id, options),
+    async open({ listing: { commit, hashes }, file: wanted, name, signal, openRemote }) {
+      const key = `hub ${endpoint} ${id} ${commit} ${wanted}`;
+      const known = await store.open(key, name);
       if (known !== undefined) return known;
-      const url = hubFileUrl(id, file, commit, endpoint);
-      const headers = hubHeaders(options);
-      const remote = await openHttpSource(url, { ...options, headers, name: sourceName, signal });
       const { onProgress } = options;
-      return storeRemote(remote, { store, key, file, sha256: hashes.get(file), onProgress, signal });
+      const sha256 = hashes.get(wanted);
+      return storeRemote(await openRemote(), { store, key, file: wanted, sha256, onProgress, signal });
     },
   });
 }

@@ -11,6 +11,7 @@ import {
   InternalError,
   InvalidRequestError,
   OutOfMemoryError,
+  RuntimeMissingError,
   UnsupportedError,
 } from "../errors.ts";
 import type { ByteSource } from "../files/byte-source.ts";
@@ -56,6 +57,13 @@ function translateError(where: string, error: unknown): Error {
   }
   if (/not implemented|could not find an implementation|no kernel|provider type for/i.test(message))
     return new UnsupportedError(facts);
+  if (/failed to get a webgpu adapter|no supported adapters/i.test(message)) {
+    return new RuntimeMissingError({
+      ...facts,
+      what: "there is no GPU that WebGPU can use",
+      remedy: "Install a Vulkan driver for the GPU, or choose another device.",
+    });
+  }
   if (/requires f16 but the device does not support it/i.test(message)) {
     return new UnsupportedError({ ...facts, what: "the device cannot compute in float16" });
   }

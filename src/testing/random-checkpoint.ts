@@ -11,7 +11,7 @@ import type { RandomGenerator } from "pure-rand/types/RandomGenerator";
 import { planSafetensors } from "../files/safetensors-writer.ts";
 import { encodeBfloat16 } from "../tensor/half-float.ts";
 import { elementCount } from "../tensor/shape.ts";
-import { planDecoderTensors } from "./decoder-tensors.ts";
+import { type DecoderSizes, planDecoderTensors } from "./decoder-tensors.ts";
 
 /** Is the `config.json` of a Llama or Qwen 2 checkpoint, as far as its tensors depend on it. */
 export interface RandomCheckpointConfig {
@@ -103,9 +103,10 @@ function fillFromTable(target: Uint16Array, table: Uint16Array, generator: Rando
   }
 }
 
-function planFile(config: RandomCheckpointConfig) {
+/** Returns the sizes of a decoder by its `config.json`. */
+export function decoderSizesOf(config: RandomCheckpointConfig): DecoderSizes {
   const heads = config.num_attention_heads;
-  const sizes = {
+  return {
     layerCount: config.num_hidden_layers,
     hiddenSize: config.hidden_size,
     queryHeadCount: heads,
@@ -114,7 +115,10 @@ function planFile(config: RandomCheckpointConfig) {
     mlpSize: config.intermediate_size,
     vocabularySize: config.vocab_size,
   };
-  return planDecoderTensors(sizes, {
+}
+
+function planFile(config: RandomCheckpointConfig) {
+  return planDecoderTensors(decoderSizesOf(config), {
     tied: config.tie_word_embeddings,
     hasQueryKeyValueBias: config.model_type === "qwen2",
   });

@@ -38,6 +38,7 @@ const companions: readonly string[] = [
   "tokenizer_config.json",
   "special_tokens_map.json",
   "chat_template.jinja",
+  "chat_template.json",
   "tokenizer.model",
 ];
 
