@@ -3,7 +3,7 @@ import { ShapeError } from "../errors.ts";
 import { memoryByteSource } from "../files/byte-source.ts";
 import { hostTensor } from "../tensor/host-tensor.ts";
 import { GraphBuilder } from "./builder.ts";
-import type { Value } from "./graph.ts";
+import type { OpAttributes, Value } from "./graph.ts";
 import { verifyGraph } from "./verify.ts";
 
 const one = hostTensor("float32", [1], Float32Array.of(1));
@@ -103,5 +103,52 @@ describe("GraphBuilder", () => {
       ["Sigmoid", ["x"]],
       ["Mul", ["x", "sigmoid"]],
     ]);
+  });
+
+  it("views what a view is of, and leaves out the views between", () => {
+    const b = new GraphBuilder("g");
+    const x = b.input("x", "float32", ["T", 6]);
+    const c = b.input("c", "bool", []);
+    const between = b.reshape(b.reshape(x, ["T", 3, 2]), ["T", 2, 3]);
+    const outputs = b.if(
+      c,
+      (branch) => [branch.reshape(between, ["T", 1, 6])],
+      (branch) => [branch.add(branch.reshape(between, ["T", 1, 6]), branch.scalar(1))],
+    );
+    const graph = b.finish(outputs);
+    verifyGraph(graph);
+    expect(graph.nodes.map(({ op }) => op)).toEqual(["If"]);
+    const branches = graph.nodes.flatMap(({ attributes }) => {
+      const { thenBranch, elseBranch } = attributes as OpAttributes["If"];
+      return [thenBranch, elseBranch];
+    });
+    expect(branches.map(({ nodes }) => nodes.map(({ op, inputs }) => [op, inputs[0]?.name]))).toEqual([
+      [["Reshape", "x"]],
+      [
+        ["Reshape", "x"],
+        ["Add", "reshape_3"],
+      ],
+    ]);
+  });
+
+  it("leaves out what no output needs, and keeps what a branch reads", () => {
+    const b = new GraphBuilder("g");
+    const x = b.input("x", "float32", [1]);
+    b.exp(b.neg(x));
+    const read = b.sqrt(x);
+    const outputs = b.if(
+      b.input("c", "bool", []),
+      (branch) => [branch.add(read, x)],
+      (branch) => [branch.add(x, x)],
+    );
+    expect(b.finish(outputs).nodes.map(({ op }) => op)).toEqual(["Sqrt", "If"]);
+  });
+
+  it("names the outputs of branches as asked", () => {
+    const b = new GraphBuilder("g");
+    const x = b.input("x", "float32", [1]);
+    const c = b.input("c", "bool", []);
+    const write = (branch: GraphBuilder): Value[] => [branch.add(x, x), branch.sub(x, x)];
+    expect(b.if(c, write, write, ["sum"]).map(({ name }) => name)).toEqual(["sum", "if"]);
   });
 });

@@ -29,6 +29,31 @@ interface BuilderScope {
   readonly nextSuffixes: Map<string, number>;
   readonly initializers: Initializer[];
   readonly scalars: Map<string, Value>;
+  /** What each reshaped value is a view of. */
+  readonly viewed: Map<Value, Value>;
+}
+
+/** Lists the names that a node reads, with its branches. */
+function namesRead(node: Node): string[] {
+  const names = node.inputs.map(({ name }) => name);
+  if (node.op !== "If") return names;
+  const { thenBranch, elseBranch } = node.attributes as OpAttributes["If"];
+  const ofBranch = ({ nodes, outputs }: Graph): string[] => [
+    ...nodes.flatMap(namesRead),
+    ...outputs.map(({ name }) => name),
+  ];
+  return [...names, ...ofBranch(thenBranch), ...ofBranch(elseBranch)];
+}
+
+/** Leaves out the nodes that nothing reads. */
+function pruneNodes(nodes: readonly Node[], outputs: readonly Value[]): Node[] {
+  const read = new Set(outputs.map(({ name }) => name));
+  const kept = [...nodes].reverse().filter((node) => {
+    if (!node.outputs.some(({ name }) => read.has(name))) return false;
+    for (const name of namesRead(node)) read.add(name);
+    return true;
+  });
+  return kept.reverse();
 }
 
 /** Builds a {@link Graph}. Values belong to the builder that made them. */
@@ -47,6 +72,7 @@ export class GraphBuilder {
       nextSuffixes: new Map(),
       initializers: [],
       scalars: new Map(),
+      viewed: new Map(),
     };
   }
 
@@ -212,8 +238,13 @@ export class GraphBuilder {
   linear(x: Value, weight: Value, bias?: Value): Value {
     return this.#one("Gemm", bias === undefined ? [x, weight] : [x, weight, bias], { transposeB: true });
   }
+  /** Views x in another shape; of a view, it views what that is of. */
   reshape(x: Value, shape: Shape): Value {
-    return this.#one("Reshape", [x], { shape });
+    const { viewed } = this.#scope;
+    const whole = viewed.get(x) ?? x;
+    const view = this.#one("Reshape", [whole], { shape });
+    viewed.set(view, whole);
+    return view;
   }
   transpose(x: Value, permutation: readonly number[]): Value {
     return this.#one("Transpose", [x], { permutation });
@@ -276,15 +307,14 @@ export class GraphBuilder {
     condition: Value,
     thenBranch: (builder: GraphBuilder) => readonly Value[],
     elseBranch: (builder: GraphBuilder) => readonly Value[],
+    names: readonly string[] = [],
   ): Value[] {
     const build = (suffix: string, write: (builder: GraphBuilder) => readonly Value[]): Graph => {
       const builder = new GraphBuilder(`${this.name}_${suffix}`, this.#scope);
       return builder.finish(write(builder));
     };
-    return this.apply("If", [condition], {
-      thenBranch: build("then", thenBranch),
-      elseBranch: build("else", elseBranch),
-    });
+    const branches = { thenBranch: build("then", thenBranch), elseBranch: build("else", elseBranch) };
+    return this.apply("If", [condition], branches, names);
   }
 
   /** Gives a value a name of its own, as outputs need. @throws {@link ShapeError} when the name is taken. */
@@ -293,14 +323,14 @@ export class GraphBuilder {
     return this.#one("Identity", [x], {}, name);
   }
 
-  /** Ends the graph. Constants belong to the outermost graph. */
+  /** Ends the graph; what no output needs is left out. Constants belong to the outermost graph. */
   finish(outputs: readonly Value[]): Graph {
     return {
       name: this.name,
       inputs: this.#inputs,
       outputs,
       initializers: this.#isBranch ? [] : this.#scope.initializers,
-      nodes: this.#nodes,
+      nodes: pruneNodes(this.#nodes, outputs),
     };
   }
 }

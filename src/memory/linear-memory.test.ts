@@ -132,7 +132,7 @@ describe("LinearMemory", () => {
 describe("the memory read", () => {
   const tokenCount = 3;
   const b = new GraphBuilder("read");
-  const query = b.input("query", "float32", [H, "T", D]);
+  const query = b.input("query", "float32", ["T", H, D]);
   const read = writeMemoryRead(b, geometry, query, declareLinearMemory(b, geometry, 1));
   const graph = b.finish([b.named("read", read)]);
   const queries = Float32Array.from({ length: H * tokenCount * D }, (_, index) => noise(1e5 + index));
@@ -144,7 +144,7 @@ describe("the memory read", () => {
       session.inputNames.flatMap((name) => (feeds[name] ? [[name, feeds[name]]] : [])),
     );
     const outputs = await session.run({
-      query: hostTensor("float32", [H, tokenCount, D], queries),
+      query: hostTensor("float32", [tokenCount, H, D], queries),
       ...own,
     });
     return outputs.read?.data as Float32Array;
@@ -154,10 +154,10 @@ describe("the memory read", () => {
     const { matrix, normalizer } = closedForm([2, 3, 4]);
     const got = await run(filledMemory(Float32Array.from(matrix), Float32Array.from(normalizer)));
     const expected: number[] = [];
-    for (let h = 0; h < H; h++) {
-      const head = K + Math.floor(h / (H / K)); // of layer 1
-      for (let t = 0; t < tokenCount; t++) {
-        const features = Array.from({ length: D }, (_, i) => phi(queries[(h * tokenCount + t) * D + i] ?? 0));
+    for (let t = 0; t < tokenCount; t++) {
+      for (let h = 0; h < H; h++) {
+        const head = K + Math.floor(h / (H / K)); // of layer 1
+        const features = Array.from({ length: D }, (_, i) => phi(queries[(t * H + h) * D + i] ?? 0));
         const weigh = (column: (i: number) => number): number =>
           features.reduce((sum, feature, i) => sum + feature * column(i), 0);
         const total = weigh((i) => normalizer[head * D + i] ?? 0);

@@ -61,7 +61,7 @@ export function declareLinearMemory(
   };
 }
 
-/** Writes the read: query `[H, T, D]`, not rotated, to A_mem `[H, T, D]`. */
+/** Writes the read: query `[T, H, D]`, not rotated, to A_mem `[T, K, H/K, D]`. */
 export function writeMemoryRead(
   b: GraphBuilder,
   geometry: AttentionGeometry,
@@ -69,9 +69,12 @@ export function writeMemoryRead(
   { matrix, normalizer }: LinearMemoryInputs,
 ): Value {
   const { queryHeadCount: H, keyValueHeadCount: K, headSize: D } = geometry;
-  const features = writeFeatures(b, b.reshape(query, [K, multiplyDims(H / K, tokensSymbol), D]));
-  const total = b.max(b.matMul(features, normalizer), b.scalar(leastNormalizer));
-  return b.reshape(b.div(b.matMul(features, matrix), total), [H, tokensSymbol, D]);
+  const T = tokensSymbol;
+  const features = writeFeatures(b, b.reshape(query, [T, K, H / K, D]));
+  const grouped = b.reshape(b.transpose(features, [1, 0, 2, 3]), [K, multiplyDims(H / K, T), D]);
+  const total = b.max(b.matMul(grouped, normalizer), b.scalar(leastNormalizer));
+  const read = b.div(b.matMul(grouped, matrix), total);
+  return b.transpose(b.reshape(read, [K, T, H / K, D]), [1, 0, 2, 3]);
 }
 
 /** Lists the kinds, among the layers that have a memory, whose keys are rotated. */
@@ -97,13 +100,15 @@ export function buildLinearMemoryCommit(geometry: AttentionGeometry, context: Co
   );
   const outputs: Value[] = [];
   for (const layer of memoryLayers(geometry)) {
-    const rotated = b.slice(b.input(pastKeysName(layer), "float32", [K, placesSymbol, D]), 1, S, S + T);
-    const values = b.slice(b.input(pastValuesName(layer), "float32", [K, placesSymbol, D]), 1, S, S + T);
+    const leaving = (name: string): Value =>
+      b.slice(b.input(name, "float32", [K, 1, placesSymbol, D]), 2, S, S + T);
+    const rotated = leaving(pastKeysName(layer));
+    const values = b.reshape(leaving(pastValuesName(layer)), [K, T, D]);
     const { matrix, normalizer } = declareLinearMemory(b, geometry, layer);
     const table = tables.get(geometry.layerKinds[layer] ?? -1);
     const keys =
       table === undefined
-        ? rotated
+        ? b.reshape(rotated, [K, T, D])
         : b.reshape(b.rotaryEmbedding(b.reshape(rotated, [1, K, T, D]), table.cos, table.sin), [K, T, D]);
     const features = writeFeatures(b, keys);
     const written = b.matMul(b.transpose(features, [0, 2, 1]), values);

@@ -11,7 +11,7 @@
 
 import { InternalError } from "../errors.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
-import { addDims, type Dim, multiplyDims } from "../graph/dim.ts";
+import { addDims, multiplyDims } from "../graph/dim.ts";
 import type { Value } from "../graph/graph.ts";
 import type { NamedTensors } from "../runtime/runtime.ts";
 import type { Tensor } from "../runtime/tensor-memory.ts";
@@ -38,9 +38,9 @@ export const masked = -1e30;
 const positionsName = "positions";
 /** Names the input that hides empty places, float32 `[P]`: 0, or very low. */
 export const pastMaskName = "past_mask";
-/** Names the input of a layer's cached keys, `[K, P, D]`, rotated. */
+/** Names the input of a layer's cached keys, `[K, 1, P, D]`, rotated. */
 export const pastKeysName = (layer: number): string => `past_keys.${layer}`;
-/** Names the input of a layer's cached values, `[K, P, D]`. */
+/** Names the input of a layer's cached values, `[K, 1, P, D]`. */
 export const pastValuesName = (layer: number): string => `past_values.${layer}`;
 const newKeysName = (layer: number): string => `new_keys.${layer}`;
 /** Names the output of a layer's new values, `[K, T, D]`. */
@@ -69,9 +69,17 @@ function inputsOfKind({ kinds }: AttentionGeometry, kind: AttentionKind): KindIn
   };
 }
 
-interface RotaryInputs {
+/** Is the rotation of the new tokens: `[T, 1, n]` each. */
+interface Rotation {
   readonly cos: Value;
   readonly sin: Value;
+}
+
+interface RotaryInputs {
+  readonly keys: Rotation;
+  /** Those of queries scale as they rotate, where whole heads are rotated. */
+  readonly queries: Rotation;
+  readonly isScaling: boolean;
 }
 
 interface MaskInputs {
@@ -107,11 +115,15 @@ export class LocalAttentionWriter {
   }
 
   #declareRotary(index: number, { inverseFrequencies }: AttentionKind): RotaryInputs {
-    const table = [1, tokensSymbol, inverseFrequencies.length];
-    return {
-      cos: this.#builder.input(kindName("rotary_cos", index), "float32", table),
-      sin: this.#builder.input(kindName("rotary_sin", index), "float32", table),
-    };
+    const b = this.#builder;
+    const { headSize, scoreScale } = this.#geometry;
+    const n = inverseFrequencies.length;
+    const table = (name: string): Value =>
+      b.reshape(b.input(kindName(name, index), "float32", [1, tokensSymbol, n]), [tokensSymbol, 1, n]);
+    const keys = { cos: table("rotary_cos"), sin: table("rotary_sin") };
+    if (2 * n < headSize) return { keys, queries: keys, isScaling: false };
+    const scale = b.scalar(scoreScale);
+    return { keys, queries: { cos: b.mul(keys.cos, scale), sin: b.mul(keys.sin, scale) }, isScaling: true };
   }
 
   #declareMasks(index: number): MaskInputs {
@@ -122,60 +134,82 @@ export class LocalAttentionWriter {
     };
   }
 
-  /** Writes a layer; gives the heads' outputs, `[H, T, D]`. */
+  /** Writes a layer; gives the heads' outputs side by side, `[T, H*D]`. */
   attend(layer: number, { query, key, value }: AttentionInputs): Value {
     const b = this.#builder;
     const { queryHeadCount: H, keyValueHeadCount: K, headSize: D, scoreScale } = this.#geometry;
-    const T = tokensSymbol;
     const { rotary, mask } = inputsOfKind(this.#geometry, kindOfLayer(this.#geometry, layer));
     const masks = this.#masks.get(mask);
     const tables = rotary === undefined ? undefined : this.#rotary.get(rotary);
     if (masks === undefined)
       throw new InternalError({ where: `layer ${layer}`, what: "no mask was declared" });
-    const pastKeys = b.input(pastKeysName(layer), "float32", [K, placesSymbol, D]);
-    const pastValues = b.input(pastValuesName(layer), "float32", [K, placesSymbol, D]);
-    const rotate = (x: Value, heads: number): Value => {
-      const batch = b.reshape(x, [1, heads, T, D]);
-      return tables === undefined ? batch : b.rotaryEmbedding(batch, tables.cos, tables.sin);
+    const scaled = tables?.isScaling === true ? query : b.mul(query, b.scalar(scoreScale));
+    const parts: AttentionParts = {
+      query: this.#rotate(scaled, H, tables?.queries),
+      pastKeys: b.input(pastKeysName(layer), "float32", [K, 1, placesSymbol, D]),
+      pastValues: b.input(pastValuesName(layer), "float32", [K, 1, placesSymbol, D]),
+      newKeys: this.#rotate(key, K, tables?.keys),
+      newValues: value,
+      masks,
     };
-    const scaledQuery = rotate(b.mul(query, b.scalar(scoreScale)), H);
-    const newKeys = b.reshape(rotate(key, K), [K, T, D]);
-    this.#outputs.push(b.named(newKeysName(layer), newKeys), b.named(newValuesName(layer), value));
-    const parts = { query: scaledQuery, pastKeys, pastValues, newKeys, newValues: value, masks };
-    const [output] = b.if(
+    const [output = value, newKeys = value, newValues = value] = b.if(
       this.#isSingle,
-      (branch) => [this.#attendSingle(branch, parts)],
-      (branch) => [this.#attendMany(branch, parts)],
+      (branch) => this.#attendSingle(branch, parts),
+      (branch) => this.#attendMany(branch, parts),
+      [`attention.${layer}`, newKeysName(layer), newValuesName(layer)],
     );
-    return output ?? value;
+    this.#outputs.push(newKeys, newValues);
+    return output;
   }
 
-  #attendSingle(b: GraphBuilder, parts: AttentionParts): Value {
-    const { query, pastKeys, pastValues, newKeys, newValues, masks } = parts;
+  /** Rotates x `[T, heads, D]`, each token in a batch of its own, so that heads need not come first. */
+  #rotate(x: Value, heads: number, tables: Rotation | undefined): Value {
+    if (tables === undefined) return x;
+    const b = this.#builder;
+    return b.rotaryEmbedding(
+      b.reshape(x, [tokensSymbol, heads, 1, this.#geometry.headSize]),
+      tables.cos,
+      tables.sin,
+    );
+  }
+
+  /** Writes the attention of one token: T is 1 here, so that a new order of axes is but another view. */
+  #attendSingle(b: GraphBuilder, parts: AttentionParts): Value[] {
+    const { query, pastKeys, pastValues, masks } = parts;
     const { queryHeadCount: H, keyValueHeadCount: K, headSize: D } = this.#geometry;
     const T = tokensSymbol;
     const group = H / K;
     const rows = group > mostApart ? ([1, multiplyDims(group, T)] as const) : ([group, T] as const);
     const grouped = b.reshape(query, [K, ...rows, D]);
-    const shared = (x: Value, count: Dim): Value => b.reshape(x, [K, 1, count, D]);
-    const scoresOf = (keys: Value, count: Dim): Value =>
-      b.matMul(grouped, b.transpose(shared(keys, count), [0, 1, 3, 2]));
-    const pastScores = b.add(scoresOf(pastKeys, placesSymbol), masks.past);
-    const weights = b.softmax(b.concat([pastScores, scoresOf(newKeys, T)], 3), 3);
+    const newKeys = b.reshape(parts.newKeys, [K, 1, T, D]);
+    const newValues = b.reshape(parts.newValues, [K, 1, T, D]);
+    const scoresOf = (keys: Value): Value => b.matMul(grouped, b.transpose(keys, [0, 1, 3, 2]));
+    const pastScores = b.add(scoresOf(pastKeys), masks.past);
+    const weights = b.softmax(b.concat([pastScores, scoresOf(newKeys)], 3), 3);
     const [past = weights, recent = weights] = b.split(weights, 3, [placesSymbol, T], this.#splitSizes);
-    const fromPast = b.matMul(past, shared(pastValues, placesSymbol));
-    return b.reshape(b.add(fromPast, b.matMul(recent, shared(newValues, T))), [H, T, D]);
+    const output = b.add(b.matMul(past, pastValues), b.matMul(recent, newValues));
+    const outputs = [b.reshape(output, [T, H * D])];
+    return [...outputs, ...[newKeys, newValues].map((x) => b.reshape(x, [K, T, D]))];
   }
 
-  #attendMany(b: GraphBuilder, parts: AttentionParts): Value {
-    const { query, pastKeys, pastValues, newKeys, newValues, masks } = parts;
+  #attendMany(b: GraphBuilder, { query, pastKeys, pastValues, masks, ...parts }: AttentionParts): Value[] {
     const { queryHeadCount: H, keyValueHeadCount: K, headSize: D } = this.#geometry;
     const T = tokensSymbol;
-    const places = addDims(placesSymbol, T);
-    const keys = b.reshape(b.concat([pastKeys, newKeys], 1), [1, K, places, D]);
-    const values = b.reshape(b.concat([pastValues, newValues], 1), [1, K, places, D]);
-    const attention = b.attention(b.reshape(query, [1, H, T, D]), keys, values, masks.causal, 1);
-    return b.reshape(attention, [H, T, D]);
+    const headsFirst = (x: Value, heads: number): Value =>
+      b.transpose(b.reshape(x, [T, heads, D]), [1, 0, 2]);
+    const newKeys = headsFirst(parts.newKeys, K);
+    const newValues = headsFirst(parts.newValues, K);
+    const joined = (past: Value, recent: Value): Value =>
+      b.reshape(b.concat([past, b.reshape(recent, [K, 1, T, D])], 2), [1, K, addDims(placesSymbol, T), D]);
+    const attention = b.attention(
+      b.reshape(headsFirst(query, H), [1, H, T, D]),
+      joined(pastKeys, newKeys),
+      joined(pastValues, newValues),
+      masks.causal,
+      1,
+    );
+    const output = b.transpose(b.reshape(attention, [H, T, D]), [1, 0, 2]);
+    return [b.reshape(output, [T, H * D]), newKeys, newValues];
   }
 
   /** Lists the new rows that the cache takes in. */
@@ -185,10 +219,15 @@ export class LocalAttentionWriter {
 }
 
 interface AttentionParts {
+  /** `[T, H, D]`, with or without an axis of 1 before the last. */
   readonly query: Value;
+  /** `[K, 1, P, D]`. */
   readonly pastKeys: Value;
+  /** `[K, 1, P, D]`. */
   readonly pastValues: Value;
+  /** `[T, K, D]`, with or without an axis of 1 before the last. */
   readonly newKeys: Value;
+  /** `[T, K, D]`. */
   readonly newValues: Value;
   readonly masks: MaskInputs;
 }

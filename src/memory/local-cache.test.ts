@@ -54,8 +54,8 @@ async function expectSame(
   const values = naive.heads.flat().flatMap(valuePair);
   const held = (view: (layer: number) => Tensor): number[] =>
     heldOf(Float32Array.from([0, 1].flatMap((layer) => [...hostFloats(view(layer), "cache")])));
-  expect(cache.keys(1).shape).toEqual([3, places, 2]);
-  expect(cache.values(0).shape).toEqual([3, places, 2]);
+  expect(cache.keys(1).shape).toEqual([3, 1, places, 2]);
+  expect(cache.values(0).shape).toEqual([3, 1, places, 2]);
   expect(held((layer) => cache.keys(layer))).toEqual(keys);
   expect(held((layer) => cache.values(layer))).toEqual(values);
   const exported = await cache.export();

@@ -108,15 +108,15 @@ export class LocalCache {
 
   get #shape(): readonly number[] {
     const { keyValueHeadCount, headSize } = this.#geometry;
-    return [keyValueHeadCount, this.#places, headSize];
+    return [keyValueHeadCount, 1, this.#places, headSize];
   }
 
-  /** Views the keys of a layer, `[K, P, D]`. */
+  /** Views the keys of a layer, `[K, 1, P, D]`. */
   keys(layerIndex: number): Tensor {
     return this.#layer(layerIndex).keys.tensor(this.#shape);
   }
 
-  /** Views the values of a layer, `[K, P, D]`. */
+  /** Views the values of a layer, `[K, 1, P, D]`. */
   values(layerIndex: number): Tensor {
     return this.#layer(layerIndex).values.tensor(this.#shape);
   }

@@ -16,11 +16,11 @@ export type PolicyName = "paper" | "streaming" | "full";
 
 /** Is what one layer's attention works on, none of it rotated. */
 export interface AttentionInputs {
-  /** `[H, T, D]` float32. */
+  /** `[T, H, D]` float32. */
   readonly query: Value;
-  /** `[K, T, D]` float32. */
+  /** `[T, K, D]` float32. */
   readonly key: Value;
-  /** `[K, T, D]` float32. */
+  /** `[T, K, D]` float32. */
   readonly value: Value;
   /** What the projections were computed from, `[T, E]` float32. */
   readonly hidden: Value;

@@ -53,7 +53,7 @@ describe("the read gate", () => {
     const weights = await openGate(5);
     const b = new GraphBuilder("gate");
     const a = b.input("local", "float32", ["T", H * D]);
-    const read = b.input("memory", "float32", ["T", H * D]);
+    const read = b.input("memory", "float32", ["T", 1, H, D]);
     const gate = writeReadGate(b, geometry, weights, R, 5, a);
     const fused = writeConvexFusion(b, geometry, a, read, gate);
     const graph = b.finish([b.named("gate", gate), b.named("fused", fused)]);
@@ -65,7 +65,7 @@ describe("the read gate", () => {
     await using session = await createReferenceRuntime().createSession(graph);
     const outputs = await session.run({
       local: hostTensor("float32", [T, H * D], local),
-      memory: hostTensor("float32", [T, H * D], memory),
+      memory: hostTensor("float32", [T, 1, H, D], memory),
     });
     const gates = outputs.gate?.data as Float32Array;
     const results = outputs.fused?.data as Float32Array;

@@ -28,17 +28,19 @@ export function writeReadGate(
   return b.sigmoid(b.linear(hidden, take("up.weight", [H, rank]), take("up.bias", [H])));
 }
 
-/** Writes the convex fusion of local and memory output, `[T, H*D]` each, by the gate `[T, H]`. */
+/**
+ * Writes the convex fusion of the local output `[T, H*D]` and the memory's `[T, K, H/K, D]` by the gate `[T, H]`:
+ * `[T, H*D]`. It is written as A_local + g (A_mem - A_local).
+ */
 export function writeConvexFusion(
   b: GraphBuilder,
-  { queryHeadCount: H, headSize: D }: AttentionGeometry,
+  { queryHeadCount: H, keyValueHeadCount: K, headSize: D }: AttentionGeometry,
   local: Value,
   memory: Value,
   gate: Value,
 ): Value {
-  const heads = [tokensSymbol, H, D] as const;
-  const open = b.reshape(gate, [tokensSymbol, H, 1]);
-  const closed = b.sub(b.scalar(1), open);
-  const fused = b.add(b.mul(closed, b.reshape(local, heads)), b.mul(open, b.reshape(memory, heads)));
+  const groups = [tokensSymbol, K, H / K] as const;
+  const exact = b.reshape(local, [...groups, D]);
+  const fused = b.add(exact, b.mul(b.reshape(gate, [...groups, 1]), b.sub(memory, exact)));
   return b.reshape(fused, [tokensSymbol, H * D]);
 }

@@ -21,7 +21,7 @@ import {
   LinearMemory,
   writeMemoryRead,
 } from "./linear-memory.ts";
-import { LocalAttentionWriter, localSwitches, tokensSymbol } from "./local-attention.ts";
+import { LocalAttentionWriter, localSwitches } from "./local-attention.ts";
 import type { AttentionWriter, MemoryPolicy } from "./policy.ts";
 import { writeConvexFusion, writeReadGate } from "./read-gate.ts";
 import {
@@ -34,20 +34,12 @@ import {
   SegmentedState,
 } from "./segmented-state.ts";
 
-function writeHeadsSideBySide(
-  b: GraphBuilder,
-  { queryHeadCount: H, headSize: D }: AttentionGeometry,
-  x: Value,
-): Value {
-  return b.reshape(b.transpose(x, [1, 0, 2]), [tokensSymbol, H * D]);
-}
-
 /** Writes local attention alone. */
 export function beginLocalAttention(b: GraphBuilder, geometry: AttentionGeometry): AttentionWriter {
   const local = new LocalAttentionWriter(b, geometry);
   return {
     positions: local.positions,
-    attend: (layer, inputs) => writeHeadsSideBySide(b, geometry, local.attend(layer, inputs)),
+    attend: (layer, inputs) => local.attend(layer, inputs),
     finish: () => local.finish(),
   };
 }
@@ -72,20 +64,16 @@ function beginGatedAttention(
       const [output = attention, opening = attention] = b.if(
         active,
         (then) => {
-          const read = writeHeadsSideBySide(
-            then,
-            geometry,
-            writeMemoryRead(then, geometry, inputs.query, memory),
-          );
+          const read = writeMemoryRead(then, geometry, inputs.query, memory);
           const gate = writeReadGate(then, geometry, weights, adapter.readGateRank, layer, attention);
           return [
             writeConvexFusion(then, geometry, attention, read, gate),
-            then.reshape(then.reduceMean(gate, [0, 1], false), [1]),
+            then.reduceMean(gate, [0, 1], true),
           ];
         },
         (otherwise) => [
           otherwise.named(`base_attention.${layer}`, attention),
-          otherwise.reshape(otherwise.scalar(0), [1]),
+          otherwise.reshape(otherwise.scalar(0), [1, 1]),
         ],
       );
       openings.push(opening);
@@ -101,7 +89,7 @@ function beginGatedAttention(
           remedy: "The adapter was probably trained for another model.",
         });
       }
-      return [...local.finish(), b.named(gateOpeningName, b.concat(openings, 0))];
+      return [...local.finish(), b.named(gateOpeningName, b.concat(openings, 1))];
     },
   };
 }

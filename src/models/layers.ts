@@ -88,14 +88,13 @@ export function writeSelfAttention(
   prefix: string,
   hidden: Value,
 ): Value {
-  const { builder, config, architecture } = context;
+  const { config, architecture } = context;
   const { queryHeadCount: H, keyValueHeadCount: K, headSize: D, hiddenSize: E } = config.geometry;
   const { query, key, value } = architecture.writeProjections(context, prefix, hidden);
-  const headsFirst = (x: Value): Value => builder.transpose(x, [1, 0, 2]);
   const heads = attention.attend(layer, {
-    query: headsFirst(writeHeadNorm(context, query, `${prefix}.q_norm`, H)),
-    key: headsFirst(writeHeadNorm(context, key, `${prefix}.k_norm`, K)),
-    value: headsFirst(value),
+    query: writeHeadNorm(context, query, `${prefix}.q_norm`, H),
+    key: writeHeadNorm(context, key, `${prefix}.k_norm`, K),
+    value,
     hidden,
   });
   const output = `${prefix}.${architecture.names.output}`;

@@ -93,6 +93,8 @@ class OrtSession implements RuntimeSession<Tensor> {
   readonly #ort: OrtPackage;
   readonly #turns: Turns;
   readonly #memory: WebgpuMemory | undefined;
+  /** Host tensors in the package's form: those of a state are fed to many runs. */
+  readonly #fed = new WeakMap<Tensor, OrtTensor>();
   readonly #running = new Set<Promise<unknown>>();
   #isDisposed = false;
 
@@ -134,7 +136,11 @@ class OrtSession implements RuntimeSession<Tensor> {
 
   #toOrt(tensor: Tensor): OrtTensor {
     if (isHostTensor(tensor)) {
-      return new this.#ort.Tensor(tensor.dtype as "float32", tensor.data as Float32Array, tensor.shape);
+      const known = this.#fed.get(tensor);
+      if (known !== undefined) return known;
+      const made = new this.#ort.Tensor(tensor.dtype as "float32", tensor.data as Float32Array, tensor.shape);
+      this.#fed.set(tensor, made);
+      return made;
     }
     return this.#ort.Tensor.fromGpuBuffer(tensor.buffer as GPUBuffer, {
       dataType: tensor.dtype as "float32",

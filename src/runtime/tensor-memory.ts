@@ -9,7 +9,7 @@ import { InternalError } from "../errors.ts";
 import { dtypeArrays, dtypeSizeBytes } from "../tensor/dtype.ts";
 import { decodeFloat16, encodeFloat16 } from "../tensor/half-float.ts";
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
-import { elementCount, type StaticShape } from "../tensor/shape.ts";
+import { elementCount, type StaticShape, sameShape } from "../tensor/shape.ts";
 
 /** Names an element type that state can be held in. */
 export type StateDType = "float32" | "float16";
@@ -121,6 +121,8 @@ export function storedForm(source: HostTensor | Float32Array, dtype: StateDType)
 class HostBuffer implements TensorBuffer {
   readonly dtype: StateDType;
   readonly #data: Float32Array | Uint16Array;
+  /** The last view: runs follow one another with the same one. */
+  #view: HostTensor | undefined;
 
   constructor(dtype: StateDType, data: Float32Array | Uint16Array) {
     this.dtype = dtype;
@@ -136,7 +138,10 @@ class HostBuffer implements TensorBuffer {
   }
 
   tensor(shape: StaticShape): HostTensor {
-    return hostTensor(this.dtype, shape, this.#data.subarray(0, elementCount(shape)) as Float32Array);
+    if (this.#view === undefined || !sameShape(this.#view.shape, shape)) {
+      this.#view = hostTensor(this.dtype, shape, this.#data.subarray(0, elementCount(shape)) as Float32Array);
+    }
+    return this.#view;
   }
 
   move(stretches: readonly Stretch[]): void {

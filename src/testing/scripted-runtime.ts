@@ -65,7 +65,7 @@ function readPast(feeds: HostTensors): { tokenIds: number[]; cursor: Cursor | un
     throw new InternalError({ where: "scripted runtime", what: "the policy keeps no values on the host" });
   }
   const { data } = values;
-  const [, , headSize = 0] = values.shape;
+  const headSize = values.shape.at(-1) ?? 0;
   const count = mask.filter((element) => element === 0).length;
   const tokenIds = Array.from({ length: count }, (_, place) => data[place * headSize] ?? 0);
   const last = (count - 1) * headSize;
@@ -172,7 +172,7 @@ function scriptedFailure(): OutOfMemoryError {
 
 function assertRoom(graph: Graph): void {
   const values = graph.inputs.find(({ name }) => name === pastValuesName(0));
-  const headSize = values?.shape[2];
+  const headSize = values?.shape.at(-1);
   if (typeof headSize !== "number" || headSize >= rowElements) return;
   throw new InvalidRequestError({
     where: "scripted runtime",

@@ -81,12 +81,12 @@ const roles: { readonly [Role in TensorRole]: RoleFacts } = {
   "past-keys": {
     pattern: layers("past_keys"),
     index: "layer",
-    meaning: "[K, P, D]: the layer's cached keys; places from used on may hold anything finite",
+    meaning: "[K, 1, P, D]: the layer's cached keys; places from used on may hold anything finite",
   },
   "past-values": {
     pattern: layers("past_values"),
     index: "layer",
-    meaning: "[K, P, D]: the layer's cached values",
+    meaning: "[K, 1, P, D]: the layer's cached values",
   },
   "memory-matrix": {
     pattern: layers("memory_matrix"),
