@@ -1,5 +1,5 @@
 /**
- * What training is made of, on the host: optimizer, schedules, data, checkpoints and the folders it writes.
+ * What training is made of, on the host: optimizer, schedules, data, recall documents.
  */
 
 export {
@@ -23,4 +23,24 @@ export {
 } from "./data/training-records.ts";
 export { type GuardedStep, guardStep, noSkippedSteps, type SkippedSteps } from "./loss-guard.ts";
 export { addScaled, type NamedArrays, zerosLike } from "./parameters.ts";
+export { createDraws, type RandomDraws } from "./random-draws.ts";
+export type { DistractorOptions } from "./recall/distractors.ts";
+export { type FactKindName, factKindNames } from "./recall/fact-kinds.ts";
+export type { Fact, FactSplit } from "./recall/facts.ts";
+export { type Prose, proseOfRecords, proseOfText } from "./recall/prose.ts";
+export { makeChatFrame, plainFrame, type QuestionFrame } from "./recall/question-frames.ts";
+export {
+  absentAnswer,
+  makeRecallDocument,
+  type RecallDocument,
+  type RecallMaterials,
+  type RecallPart,
+  type RecallPlan,
+} from "./recall/recall-document.ts";
+export {
+  createRecallDocuments,
+  type RecallDocumentsOptions,
+  type RecallRange,
+  type RecallWeights,
+} from "./recall/recall-documents.ts";
 export { makeSchedule, type Schedule, type ScheduleOptions } from "./schedule.ts";
