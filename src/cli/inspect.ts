@@ -11,6 +11,7 @@ import {
 } from "../engine/memory-estimate.ts";
 import { type ModelParts, openModelParts } from "../engine/model-parts.ts";
 import { nodePlatform } from "../engine/node.ts";
+import type { AdapterDesign } from "../memory/adapter.ts";
 import type { AttentionGeometry } from "../memory/geometry.ts";
 import type { DecoderConfig } from "../models/decoder-config.ts";
 import { elementCount } from "../tensor/shape.ts";
@@ -107,10 +108,7 @@ function toJson({ parts, tokenizer, memory, totals, table }: Findings): Record<s
       tokenizer === undefined
         ? null
         : { vocabularySize: tokenizer.vocabSize, hasChatTemplate: tokenizer.chatTemplate !== undefined },
-    adapter:
-      adapter === undefined
-        ? null
-        : { name: adapter.name, variant: adapter.variant, readGateRank: adapter.readGateRank },
+    adapter: adapter === undefined ? null : { name: adapter.name, ...adapter.design },
     memory: { ...memory, lengths: table },
     notices: parts.notices,
   };
@@ -132,6 +130,14 @@ function formatLayers(geometry: AttentionGeometry): string {
     if (inverseFrequencies.length === 0 && !geometry.hasLearnedPositions)
       parts.push(`${layers} without rotary embedding`);
   });
+  return parts.join(", ");
+}
+
+function formatDesign(design: AdapterDesign): string {
+  const { variant, linearMemory } = design;
+  const parts: string[] = [variant];
+  if (variant === "plus") parts.push(`retention rank ${design.retentionRank}`);
+  parts.push(linearMemory === undefined ? "no linear memory" : `gate rank ${linearMemory.readGateRank}`);
   return parts.join(", ");
 }
 
@@ -157,23 +163,21 @@ function formatModel({ parts, tokenizer, totals }: Findings): string {
     ["vocabulary", `${formatCount(config.vocabularySize)}, ${output}`],
     ["positions", `${formatCount(geometry.maxPositions)} ${kindOfPositions}`],
     ["tokenizer", formatTokenizer(tokenizer)],
-    [
-      "adapter",
-      adapter === undefined ? "none" : `${adapter.name}, ${adapter.variant}, rank ${adapter.readGateRank}`,
-    ],
+    ["adapter", adapter === undefined ? "none" : `${adapter.name}, ${formatDesign(adapter.design)}`],
   ];
   return rows.map(([name, text]) => `  ${name.padEnd(12)}${text}\n`).join("");
 }
 
 function formatMemory({ memory, table }: Findings): string {
-  const { sinkTokens, windowTokens, segmentTokens } = memory.context;
+  const { sinkTokens, slotTokens, windowTokens, segmentTokens } = memory.context;
+  const slots = slotTokens === 0 ? "" : `slots ${slotTokens}, `;
   const rows = table.map(({ stateBytes, fullCacheBytes }, index) => [
     lengths[index]?.[0] ?? "",
     stateBytes === undefined ? "too long" : formatBytes(stateBytes),
     formatBytes(fullCacheBytes),
   ]);
   return [
-    `Memory, policy ${memory.policy} (sinks ${sinkTokens}, window ${windowTokens}, segment ${segmentTokens})\n`,
+    `Memory, policy ${memory.policy} (sinks ${sinkTokens}, ${slots}window ${windowTokens}, segment ${segmentTokens})\n`,
     `  weights     ${formatBytes(memory.weightBytes)}, shared by all sessions\n`,
     `  a session   ${formatBytes(memory.stateBytes)}\n\n`,
     formatTable([["tokens", "a session", "full cache"], ...rows]),

@@ -6,11 +6,19 @@ describe("options of a model", () => {
   it("become those of loadModel, and what was not given is left to it", () => {
     expect(toLoadOptions({})).toEqual({ context: {} });
     expect(
-      toLoadOptions({ adapter: "a", sinks: "0", window: "64", segment: "32", policy: "paper", threads: "2" }),
+      toLoadOptions({
+        adapter: "a",
+        sinks: "0",
+        slots: "16",
+        window: "64",
+        segment: "32",
+        policy: "plus",
+        threads: "2",
+      }),
     ).toEqual({
       adapter: "a",
-      context: { sinkTokens: 0, windowTokens: 64, segmentTokens: 32 },
-      policy: "paper",
+      context: { sinkTokens: 0, slotTokens: 16, windowTokens: 64, segmentTokens: 32 },
+      policy: "plus",
       threads: 2,
     });
     expect(() => toLoadOptions({ policy: "forgetful" })).toThrow(InvalidRequestError);

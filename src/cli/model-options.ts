@@ -16,17 +16,18 @@ import { type OptionValues, parseChoice, parseNumber, usageError } from "./argum
 export const memoryOptions = {
   adapter: { type: "string", value: "A", help: "a trained memory: a folder or a hub name" },
   sinks: { type: "string", value: "S", help: "first tokens of the stream that are kept for ever" },
+  slots: { type: "string", value: "B", help: "older tokens a layer and head that are chosen to stay exact" },
   window: { type: "string", value: "W", help: "tokens before the current segment that stay exact" },
   segment: { type: "string", value: "T", help: "tokens that move into memory at a time" },
   policy: {
     type: "string",
     value: "P",
-    help: "auto (the default), paper, streaming, or full: an ordinary cache, up to the trained length",
+    help: "auto (the default), paper, plus, keydiff, streaming, or full: an ordinary cache, up to the trained length",
   },
   dtype: {
     type: "string",
     value: "D",
-    help: "how weights are held: auto (as the file has them), f32, f16 (on webgpu), q8 or q4",
+    help: "how weights are held: auto (as the file has them), f32, q8 or q4",
   },
   revision: { type: "string", value: "R", help: "a branch, tag or commit of a hub model" },
 } as const;
@@ -68,9 +69,10 @@ export function requireModel(model: string | undefined, command: string): string
 
 /** Turns options into those that say how a model remembers. @throws {@link InvalidRequestError} */
 export function toMemoryOptions(values: OptionValues<typeof memoryOptions>): MemoryOptions {
-  const { sinks, window, segment, policy } = values;
+  const { sinks, slots, window, segment, policy } = values;
   const context = {
     ...(sinks !== undefined && { sinkTokens: parseNumber("sinks", sinks) }),
+    ...(slots !== undefined && { slotTokens: parseNumber("slots", slots) }),
     ...(window !== undefined && { windowTokens: parseNumber("window", window) }),
     ...(segment !== undefined && { segmentTokens: parseNumber("segment", segment) }),
   };

@@ -41,22 +41,22 @@ describe("settings are refused", () => {
       /^context: .*got "4 \+ 0 \+ 2000 \+ 100 = 2104", expected at most 2048.*smaller windowTokens/,
     ],
     [
-      "slots, which no policy keeps",
-      { context: { slotTokens: 8 } },
+      "slots of a policy that keeps none",
+      { policy: "streaming", context: { slotTokens: 8 } },
       /^context.slotTokens: .*got 8, expected 0/,
     ],
     [
       "an unknown policy",
       { policy: "infinite" },
-      /^policy: unknown, got "infinite", expected paper, streaming, full/,
+      /^policy: unknown, got "infinite", expected paper, plus, keydiff, streaming, full/,
     ],
     ["a policy by an object's own name", { policy: "toString" }, /^policy: unknown/],
     [
       "paper without an adapter",
       { policy: "paper" },
-      /^policy: paper needs a trained memory gate.*Pass an adapter/,
+      /^policy: paper needs a trained memory.*Pass an adapter/,
     ],
-    ["a dtype", { dtype: "q3" }, /^dtype: .*got "q3", expected auto, f32, f16, q8, q4/],
+    ["a dtype", { dtype: "q3" }, /^dtype: .*got "q3", expected auto, f32, q8, q4/],
     ["a device", { device: "tpu" }, /^device: .*got "tpu", expected cpu or webgpu/],
     ...[0, -2, 1.5, Number.NaN, "2"].map((threads): readonly [string, object, RegExp] => [
       `threads ${threads}`,
@@ -250,7 +250,12 @@ describe("an adapter is refused", () => {
     );
     await expect(load(edited({ read_gate_rank: undefined }))).rejects.toThrow(/field read_gate_rank/);
     await expect(load(edited({ read_gate_rank: 9 }))).rejects.toThrow(/got "\[8, 64\]", expected \[9, 64\]/);
-    await expect(load(edited({ variant: "plus" }))).rejects.toThrow(/variant, got "plus", expected paper/);
+    await expect(load(edited({ variant: "plus" }))).rejects.toThrow(
+      "adapter tiny-adapter, tensor layers.0.retention.down.weight: the tensor is missing, expected shape [32, 64].",
+    );
+    await expect(load(edited({ variant: "minus" }))).rejects.toThrow(
+      /variant, got "minus", expected paper or plus/,
+    );
     await expect(load(edited({ fusion: "none" }))).rejects.toThrow(UnsupportedError);
   });
 

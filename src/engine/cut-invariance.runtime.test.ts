@@ -33,7 +33,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 
 const sizes = fc.record({
   sinkTokens: fc.nat(5),
-  slotTokens: fc.constant(0),
+  slotTokens: fc.nat(12),
   windowTokens: fc.integer({ min: 1, max: 24 }),
   segmentTokens: fc.integer({ min: 1, max: 12 }),
 });
@@ -63,32 +63,39 @@ async function differenceToOneCall(model: Model, path: readonly Step[], seed: nu
   return largestDifference(logitsOf(cut), logitsOf(whole));
 }
 
-describe.each(["paper", "streaming"] as const)("under the policy %s", (policy: PolicyName) => {
-  it("logits do not depend on how the stream was cut, for any S, W and T", async () => {
-    let commits = 0;
-    await fc.assert(
-      fc.asyncProperty(
-        sizes,
-        fc.array(steps, { minLength: 3, maxLength: 3 }),
-        fc.nat(1000),
-        async (context, paths, seed) => {
-          await using model = await loadTiny(policy, { context });
-          for (const path of paths) {
-            expect(await differenceToOneCall(model, path, seed)).toBeLessThan(tolerance);
-            const length = path.reduce(
-              (sum, step) => sum + ("append" in step ? step.append : step.generate),
-              0,
-            );
-            commits += Math.max(0, (length - localCapacityTokens(context)) / context.segmentTokens);
-          }
-        },
-      ),
-      { numRuns: 20 },
-    );
-    // The property is about commits: on average several a stream.
-    expect(commits).toBeGreaterThan(2 * 60);
-  });
-});
+const keepsSlots: { readonly [Name in PolicyName]?: boolean } = { plus: true, keydiff: true };
+
+describe.each(["paper", "plus", "keydiff", "streaming"] as const)(
+  "under the policy %s",
+  (policy: PolicyName) => {
+    it("logits do not depend on how the stream was cut, for any S, B, W and T", async () => {
+      let commits = 0;
+      await fc.assert(
+        fc.asyncProperty(
+          sizes,
+          fc.array(steps, { minLength: 3, maxLength: 3 }),
+          fc.nat(1000),
+          async (drawn, paths, seed) => {
+            const slotTokens = keepsSlots[policy] ? drawn.slotTokens + (policy === "keydiff" ? 1 : 0) : 0;
+            const context = { ...drawn, slotTokens };
+            await using model = await loadTiny(policy, { context });
+            for (const path of paths) {
+              expect(await differenceToOneCall(model, path, seed)).toBeLessThan(tolerance);
+              const length = path.reduce(
+                (sum, step) => sum + ("append" in step ? step.append : step.generate),
+                0,
+              );
+              commits += Math.max(0, (length - localCapacityTokens(context)) / context.segmentTokens);
+            }
+          },
+        ),
+        { numRuns: 20 },
+      );
+      // The property is about commits: on average several a stream.
+      expect(commits).toBeGreaterThan(2 * 60);
+    });
+  },
+);
 
 describe("under the policy full", () => {
   it("logits do not depend on how the stream was cut, whatever the length of a run", async () => {
@@ -110,11 +117,12 @@ describe("under the policy full", () => {
 });
 
 describe("one token at a time", () => {
-  it.each(["paper", "streaming", "full"] as const)(
+  it.each(["paper", "plus", "keydiff", "streaming", "full"] as const)(
     "gives at every length what one call to there gives: %s",
     async (policy) => {
+      const slotTokens = keepsSlots[policy] ? 3 : 0;
       await using model = await loadTiny(policy, {
-        context: { sinkTokens: 2, windowTokens: 7, segmentTokens: 5 },
+        context: { sinkTokens: 2, slotTokens, windowTokens: 7 - slotTokens, segmentTokens: 5 },
       });
       const ids = tinyIds(34);
       const slow = model.createSession();

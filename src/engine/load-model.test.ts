@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { UnsupportedError } from "../errors.ts";
 import { type ModelFolder, makeModelFolder } from "../files/model-folder.ts";
 import type { ContextSettings } from "../memory/geometry.ts";
 import { createScriptedRuntime } from "../testing/scripted-runtime.ts";
@@ -83,6 +84,8 @@ describe("estimateMemory", () => {
       { adapter: createTinyAdapterFolder() },
       { policy: "full" },
       { context: { windowTokens: 9 } },
+      { context: { windowTokens: 9, slotTokens: 5 } },
+      { adapter: createTinyAdapterFolder({ variant: "plus", context: { slotTokens: 7 } }) },
     ] as const) {
       const folder = createTinyModelFolder();
       expect(await estimateMemoryOn(platform, folder, options)).toEqual((await load(options)).memoryEstimate);
@@ -105,20 +108,6 @@ describe("estimateMemory", () => {
     expect(await weightBytes({}, { adapter: createTinyAdapterFolder() })).toBe(
       4 * (body + 2 * V * 64 + gate),
     );
-  });
-
-  it("counts matrices of float16 two bytes a weight, a tied embedding once, on any device", async () => {
-    const norms = 5 * 64;
-    const matrices = 2 * (64 * 64 * 2 + 2 * 32 * 64 + 3 * 64 * 128) + 282 * 64;
-    for (const [tied, stored] of [
-      [true, "float32"],
-      [true, "float16"],
-      [false, "bfloat16"],
-    ] as const) {
-      const folder = createTinyModelFolder({ tied, dtype: stored });
-      const { weightBytes } = await estimateMemoryOn(platform, folder, { dtype: "f16" });
-      expect(weightBytes).toBe(2 * (matrices + (tied ? 0 : 282 * 64)) + 4 * norms);
-    }
   });
 
   it("tells the state of an ordinary cache at the model's longest stream", async () => {
@@ -198,6 +187,48 @@ describe("the policy and its notices", () => {
   it("is paper with an adapter, and nothing need be said", async () => {
     const { model, said } = await noticesOf({ adapter: createTinyAdapterFolder() });
     expect([model.policy, said, model.notices]).toEqual(["paper", [], []]);
+  });
+
+  it("is plus with an adapter of that variant, over the slots that it was trained with", async () => {
+    const adapter = createTinyAdapterFolder({
+      variant: "plus",
+      context: { slotTokens: 7, windowTokens: 30 },
+    });
+    const { model, said } = await noticesOf({ adapter });
+    expect([model.policy, said]).toEqual(["plus", []]);
+    expect(model.context).toMatchObject({ slotTokens: 7, windowTokens: 30 });
+    const other = await noticesOf({ adapter, context: { slotTokens: 9 } });
+    expect(other.model.context).toMatchObject({ slotTokens: 9, windowTokens: 30 });
+  });
+
+  it("is keydiff with slots and no adapter, which is said once, in full", async () => {
+    const { model, said } = await noticesOf({ context: { slotTokens: 5, windowTokens: 30 } });
+    expect(model.policy).toBe("keydiff");
+    expect(said).toEqual([
+      "No adapter was given, so nothing is trained to remember: of what leaves the window of 30 tokens, each head " +
+        "keeps the 5 tokens whose keys differ most (KeyDiff), and the rest is forgotten.",
+    ]);
+  });
+
+  it("leaves an adapter's slots alone where it has none, and refuses those asked for", async () => {
+    const adapter = createTinyAdapterFolder({ variant: "plus", context: { slotTokens: 7 } });
+    for (const policy of ["streaming", "full"] as const)
+      expect((await load({ adapter, policy })).context.slotTokens).toBe(0);
+    expect((await load({ adapter, policy: "keydiff" })).context.slotTokens).toBe(7);
+    const context = { slotTokens: 3 };
+    for (const options of [{ policy: "streaming" }, { adapter: createTinyAdapterFolder() }] as const) {
+      const loading = load({ ...options, context });
+      await expect(loading).rejects.toThrow(UnsupportedError);
+      await expect(loading).rejects.toThrow(
+        /context.slotTokens: the policy \w+ keeps no slots, got 3, expected 0/,
+      );
+    }
+  });
+
+  it("makes room for slots where the model was trained on few positions", async () => {
+    const folder = createTinyModelFolder({ maxPositions: 512 });
+    const { context } = await load({ context: { slotTokens: 100 } }, folder);
+    expect(context).toEqual({ sinkTokens: 4, slotTokens: 100, windowTokens: 256, segmentTokens: 128 });
   });
 
   it("is what was asked for, adapter or not, and nothing need be said", async () => {

@@ -9,6 +9,7 @@ import type { ByteSource } from "../files/byte-source.ts";
 import type { ModelFolder } from "../files/model-folder.ts";
 import { type Adapter, openAdapter } from "../memory/adapter.ts";
 import {
+  type AttentionGeometry,
   type ContextSettings,
   defaultContext,
   localCapacityTokens,
@@ -26,9 +27,10 @@ export interface MemoryOptions {
   /** Sizes of the cache's regions; what is left out is the adapter's, else the default, fitted to the model. */
   readonly context?: Partial<ContextSettings>;
   /**
-   * How sessions remember: `paper` needs an adapter, `streaming` forgets what leaves the window, `full` is an
-   * ordinary KV cache within the trained length. By default `paper` with an adapter and `streaming` without;
-   * a model with learned positions runs under `full` alone.
+   * How sessions remember: `paper` and `plus` need an adapter trained for it, `keydiff` keeps the `slotTokens` tokens a
+   * head whose keys differ most, `streaming` forgets what leaves the window, `full` is an ordinary KV cache within the
+   * trained length. By default the adapter's; without one `keydiff` if there are slots, else `streaming`. A model with
+   * learned positions runs under `full` alone.
    */
   readonly policy?: PolicyName | "auto";
 }
@@ -47,32 +49,54 @@ export interface ModelParts {
   close(): Promise<void>;
 }
 
-/** The default settings, halved until they fit a model trained on few positions. */
-function fitDefaults(maxPositions: number): ContextSettings {
-  let context = defaultContext;
+/** The default settings beside so many slots, halved until they fit a model trained on few positions. */
+function fitDefaults(maxPositions: number, slotTokens: number): ContextSettings {
+  let context = { ...defaultContext, slotTokens };
   while (localCapacityTokens(context) > maxPositions && context.segmentTokens > 1) {
-    const { sinkTokens, slotTokens, windowTokens, segmentTokens } = context;
-    context = { sinkTokens, slotTokens, windowTokens: windowTokens / 2, segmentTokens: segmentTokens / 2 };
+    const { windowTokens, segmentTokens } = context;
+    context = { ...context, windowTokens: windowTokens / 2, segmentTokens: segmentTokens / 2 };
   }
   return context;
 }
 
-function chooseContext(
-  given: Partial<ContextSettings>,
+const hasSlots: { readonly [Name in PolicyName]: boolean } = {
+  paper: false,
+  plus: true,
+  keydiff: true,
+  streaming: false,
+  full: false,
+};
+
+function choosePolicy(
+  { policy = "auto", context }: MemoryOptions,
   adapter: Adapter | undefined,
+  { hasLearnedPositions }: AttentionGeometry,
+): PolicyName {
+  if (policy !== "auto") return policy;
+  if (adapter !== undefined) return adapter.design.variant;
+  if (hasLearnedPositions) return "full";
+  return (context?.slotTokens ?? 0) === 0 ? "streaming" : "keydiff";
+}
+
+/** What the user asks for is held to; what an adapter was trained with goes as far as the policy can use it. */
+function chooseContext(
+  policy: PolicyName,
+  given: Partial<ContextSettings>,
+  trained: Partial<ContextSettings>,
   maxPositions: number,
 ): ContextSettings {
-  const context = { ...fitDefaults(maxPositions), ...adapter?.context, ...given };
+  const keepsSlots = Object.hasOwn(hasSlots, policy) && hasSlots[policy];
+  const slotTokens = given.slotTokens ?? (keepsSlots ? (trained.slotTokens ?? 0) : 0);
+  const context = { ...fitDefaults(maxPositions, slotTokens), ...trained, ...given, slotTokens };
   validateContext(context, maxPositions);
-  if (context.slotTokens > 0) {
-    throw new UnsupportedError({
-      where: "context.slotTokens",
-      what: "no policy of this version keeps retained slots",
-      got: context.slotTokens,
-      expected: "0",
-    });
-  }
-  return context;
+  if (keepsSlots || slotTokens === 0) return context;
+  throw new UnsupportedError({
+    where: "context.slotTokens",
+    what: `the policy ${policy} keeps no slots`,
+    got: slotTokens,
+    expected: "0",
+    remedy: 'Choose policy "keydiff", or "plus" with an adapter.',
+  });
 }
 
 /** Says what the user should know of a policy that was chosen for them. */
@@ -85,6 +109,11 @@ function noticesOf(
   if (policy.name === "full") {
     const reason = `This model has learned a vector for each of its ${policy.maxLengthTokens} positions`;
     return [`${reason}, so a session ends there. Choose one with rotary embedding for streams without end.`];
+  }
+  if (policy.name === "keydiff") {
+    const kept = `of what leaves the window of ${context.windowTokens} tokens, each head keeps the`;
+    const chosen = `${context.slotTokens} tokens whose keys differ most (KeyDiff), and the rest is forgotten`;
+    return [`No adapter was given, so nothing is trained to remember: ${kept} ${chosen}.`];
   }
   if (policy.name !== "streaming") return [];
   const forgotten = `what leaves the window of ${context.windowTokens} tokens is forgotten (StreamingLLM)`;
@@ -110,12 +139,11 @@ export async function openModelParts(
   try {
     const { family, config } = weights;
     if (adapterFolder !== undefined) adapter = await openAdapter(adapterFolder, signal);
-    const context = chooseContext(options.context ?? {}, adapter, config.geometry.maxPositions);
-    const chosen = options.policy ?? "auto";
-    const withoutAdapter = config.geometry.hasLearnedPositions ? "full" : "streaming";
-    const name = chosen === "auto" ? (adapter?.variant ?? withoutAdapter) : chosen;
-    const policy = createPolicy(name, { geometry: config.geometry, context, adapter });
-    const notices = noticesOf(chosen, policy, context);
+    const { geometry } = config;
+    const name = choosePolicy(options, adapter, geometry);
+    const context = chooseContext(name, options.context ?? {}, adapter?.context ?? {}, geometry.maxPositions);
+    const policy = createPolicy(name, { geometry, context, adapter });
+    const notices = noticesOf(options.policy ?? "auto", policy, context);
     return { folder, family, config, weights, adapter, context, policy, notices, close };
   } catch (error) {
     await close();

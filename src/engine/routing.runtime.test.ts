@@ -8,7 +8,9 @@ import {
   tinyCapacity,
   tinyContext,
   tinyIds,
+  tinySlotContext,
 } from "../../test/support/tiny-sessions.ts";
+import { localCapacityTokens } from "../memory/geometry.ts";
 import { createTinyModelFolder } from "../testing/tiny-model.ts";
 import type { Model } from "./model.ts";
 
@@ -62,6 +64,46 @@ describe("routing", () => {
     expect(appended.stats).toMatchObject({ path: "gated", commitCount: 1 });
     await generateIds(generated, 1);
     expect(generated.stats).toMatchObject({ path: "gated", commitCount: 1, lengthTokens: C + 1 });
+  });
+
+  it("gives the base model's logits, bit for bit, until slots are filled at the first commit", async () => {
+    for (const policy of ["plus", "keydiff"] as const) {
+      await using model = await loadTiny(policy);
+      expect(localCapacityTokens(model.context)).toBe(C);
+      for (const pieces of [
+        tinyIds(C + 1).map((id) => [id]),
+        [tinyIds(5), tinyIds(13, 2), tinyIds(C - 18, 3), [5]],
+      ]) {
+        const [a, b] = [model.createSession(), plain.createSession()];
+        for (const piece of pieces) {
+          await a.append(piece);
+          await b.append(piece);
+          const isBase = a.lengthTokens <= C;
+          expect(bitsOf(logitsOf(a)) === bitsOf(logitsOf(b))).toBe(isBase);
+        }
+        // What a slot keeps is not what the window would have kept.
+        expect(largestDifference(logitsOf(a), logitsOf(b))).toBeGreaterThan(1e-3);
+      }
+    }
+  });
+
+  it("knows at every length which tokens are in slots, and how many have left", async () => {
+    for (const policy of ["plus", "keydiff"] as const) {
+      await using model = await loadTiny(policy);
+      const session = model.createSession();
+      const { slotTokens: B } = model.context;
+      for (const [index, id] of tinyIds(C + 2 * T + 1).entries()) {
+        await session.append([id]);
+        const length = index + 1;
+        const commitCount = Math.max(0, Math.ceil((length - C) / T));
+        const [sinks, slots, left] = [Math.min(S, length), commitCount === 0 ? 0 : B, commitCount * T];
+        const [memory, dropped] = policy === "plus" ? [left, 0] : [0, left];
+        const tokens = { sinks, slots, local: length - sinks - slots - left, memory, dropped };
+        const path = policy === "plus" && commitCount > 0 ? "gated" : "base";
+        expect(session.stats).toMatchObject({ policy, path, commitCount, tokens });
+        expect(session.stateBytes).toBe(model.memoryEstimate.stateBytes);
+      }
+    }
   });
 
   it("never leaves the base path without an adapter, and says that what left is forgotten", async () => {
@@ -133,6 +175,18 @@ describe("routing", () => {
     expect(plain.memoryEstimate.stateBytes).toBe(streaming);
     expect(gated.memoryEstimate.stateBytes).toBe(streaming + 4 * L * K * D * (D + 1));
     expect(gated.memoryEstimate.fullCacheBytesPerToken).toBe(2 * 4 * L * K * D);
+  });
+
+  it("counts the bytes of slots in closed form", async () => {
+    // Slots are places of the cache; besides: their keys as projected [L, K, B, D], a score a token [L, K, C].
+    const [L, K, D] = [2, 2, 16];
+    const V = gated.config.vocabularySize;
+    const B = tinySlotContext.slotTokens;
+    const exact = 4 * L * K * (D * (2 * C + S + B) + C) + 4 * (V + 64);
+    await using plus = await loadTiny("plus");
+    await using keydiff = await loadTiny("keydiff");
+    expect(plus.memoryEstimate.stateBytes).toBe(exact + 4 * L * K * D * (D + 1) + 8 * L);
+    expect(keydiff.memoryEstimate.stateBytes).toBe(exact + 8 * L * K * D);
   });
 
   it("grows with the stream under the policy full, up to its estimate", async () => {

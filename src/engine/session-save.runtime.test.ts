@@ -24,13 +24,23 @@ const C = tinyCapacity;
 const support = new URL("../../test/support/tiny-sessions.ts", import.meta.url).href;
 
 let paper: Model;
+let plus: Model;
+let keydiff: Model;
 let streaming: Model;
 let full: Model;
+let all: readonly Model[];
 beforeAll(async () => {
-  [paper, streaming, full] = await Promise.all([loadTiny("paper"), loadTiny("streaming"), loadTiny("full")]);
+  [paper, plus, keydiff, streaming, full] = await Promise.all([
+    loadTiny("paper"),
+    loadTiny("plus"),
+    loadTiny("keydiff"),
+    loadTiny("streaming"),
+    loadTiny("full"),
+  ]);
+  all = [paper, plus, keydiff, streaming, full];
 });
 afterAll(async () => {
-  await Promise.all([paper.dispose(), streaming.dispose(), full.dispose()]);
+  await Promise.all(all.map((model) => model.dispose()));
 });
 
 async function sessionOf(model: Model, length: number): Promise<Session> {
@@ -53,7 +63,7 @@ async function goOn(session: Session): Promise<string[]> {
 describe("a restored session", () => {
   it("goes on bit for bit from every kind of place in a stream", async () => {
     for (const length of [0, 1, 2, 3, 4, C - 1, C, C + 1, C + T - 1, C + T, C + T + 1, C + 3 * T + 5]) {
-      for (const model of [paper, streaming, full]) {
+      for (const model of all) {
         const session = await sessionOf(model, length);
         const again = await model.restoreSession(await session.save());
         expect(again.lengthTokens).toBe(length);
@@ -65,20 +75,22 @@ describe("a restored session", () => {
   });
 
   it("is saved as the same bytes", async () => {
-    const bytes = await (await sessionOf(paper, C + T + 4)).save();
-    expect(bitsOf(await (await paper.restoreSession(bytes)).save())).toBe(bitsOf(bytes));
+    for (const model of all) {
+      const bytes = await (await sessionOf(model, C + T + 4)).save();
+      expect(bitsOf(await (await model.restoreSession(bytes)).save())).toBe(bitsOf(bytes));
+    }
   });
 
-  it("goes on bit for bit in a new process", async () => {
+  it.each(["paper", "plus"] as const)("goes on bit for bit in a new process, policy %s", async (policy) => {
     const folder = await mkdtemp(join(tmpdir(), "edgeinfinite-"));
     try {
-      const session = await sessionOf(paper, C + T + 5);
+      const session = await sessionOf(policy === "paper" ? paper : plus, C + T + 5);
       await writeFile(join(folder, "session"), await session.save());
       const script = `
         import { readFile, writeFile } from "node:fs/promises";
         import { bitsOf, generateIds, loadTiny, logitsOf, tinyIds } from ${JSON.stringify(support)};
         const folder = process.argv[2];
-        const model = await loadTiny("paper");
+        const model = await loadTiny(${JSON.stringify(policy)});
         const session = await model.restoreSession(await readFile(folder + "/session"));
         await session.append(tinyIds(2 * ${T}, 3));
         const ids = await generateIds(session, 20);
@@ -121,16 +133,20 @@ describe("a restored session", () => {
 describe("the size of a saved session", () => {
   it("is the state's and under 4 KB more", async () => {
     for (const length of [0, 1, C, C + 1, C + T, C + 5 * T + 3]) {
-      for (const model of [paper, streaming]) {
+      for (const model of [paper, plus, keydiff, streaming]) {
         const session = await sessionOf(model, length);
         const bytes = await session.save();
         expect(bytes.length).toBeLessThan(session.stateBytes + 4096);
         // The local cache as far as it is filled; the last logits once there are some.
         const [L, K, D, S] = [2, 2, 16, tinyContext.sinkTokens];
-        const used = session.stats.tokens.sinks + session.stats.tokens.local;
-        const memory = model === paper ? D + 1 : 0;
+        const { sinks, slots, local } = session.stats.tokens;
+        const used = sinks + slots + local;
+        const memory = model === paper || model === plus ? D + 1 : 0;
         const logits = length > 0 ? model.config.vocabularySize : 0;
-        const payload = 4 * (L * K * D * (2 * used + S + memory) + logits) + 8 * L;
+        const B = model.context.slotTokens;
+        const scores = B > 0 ? L * K * used : 0;
+        const sums = model === keydiff ? L * K * D : model === plus || B === 0 ? L : 0;
+        const payload = 4 * (L * K * D * (2 * used + S + B + memory) + scores + logits) + 8 * sums;
         expect(bytes.length - payload).toBeGreaterThan(48);
         expect(bytes.length - payload).toBeLessThan(1536);
       }
@@ -141,7 +157,7 @@ describe("the size of a saved session", () => {
 describe("a clone", () => {
   it("goes on as its original does, bit for bit", async () => {
     for (const length of [0, 1, C, C + 1, C + T + 6]) {
-      for (const model of [paper, streaming, full]) {
+      for (const model of all) {
         const session = await sessionOf(model, length);
         expect(await goOn(session.clone())).toEqual(await goOn(session));
       }
@@ -149,7 +165,7 @@ describe("a clone", () => {
   });
 
   it("diverges from before its sinks are filled, and keeps its own", async () => {
-    for (const model of [paper, streaming]) {
+    for (const model of [paper, plus, keydiff, streaming]) {
       const session = await sessionOf(model, 1);
       const twin = session.clone();
       const [ids, otherIds] = [tinyIds(C + 2 * T, 4), tinyIds(C + 2 * T, 5)];
@@ -165,7 +181,7 @@ describe("a clone", () => {
   });
 
   it("diverges without a trace in its original, whichever of them goes on first", async () => {
-    for (const model of [paper, streaming, full]) {
+    for (const model of all) {
       const session = await sessionOf(model, C + T);
       const untouched = await sessionOf(model, C + T);
       const [twin, other] = [session.clone(), session.clone()];

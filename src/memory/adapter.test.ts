@@ -7,7 +7,7 @@ import { GraphBuilder } from "../graph/builder.ts";
 import { zeros } from "../tensor/host-tensor.ts";
 import { createTinyAdapterFolder } from "../testing/tiny-model.ts";
 import { openAdapter } from "./adapter.ts";
-import { createPaperPolicy } from "./segmented-policies.ts";
+import { createPolicy } from "./policies.ts";
 
 const config = {
   peft_type: "EDGEINFINITE",
@@ -53,12 +53,26 @@ describe("openAdapter", () => {
     expect(adapter).toMatchObject({
       name: "gate",
       baseModel: "some/model",
-      variant: "paper",
-      readGateRank: 3,
+      design: { variant: "paper", linearMemory: { readGateRank: 3 } },
       context: { sinkTokens: 0, windowTokens: 64, segmentTokens: 32 },
     });
     expect([...adapter.tensors.keys()].sort()).toEqual(Object.keys(adapterShapes()).sort());
     await adapter.close();
+  });
+
+  it("reads which networks an adapter of variant plus has", async () => {
+    const design = async (fields: Readonly<Record<string, unknown>>) =>
+      (await openAdapter(folderOf({ variant: "plus", ...fields }))).design;
+    expect(await design({})).toEqual({
+      variant: "plus",
+      retentionRank: 32,
+      linearMemory: { readGateRank: 3 },
+    });
+    expect(await design({ linear_memory: false, read_gate_rank: undefined, retention_rank: 7 })).toEqual({
+      variant: "plus",
+      retentionRank: 7,
+      linearMemory: undefined,
+    });
   });
 
   it("says nothing of settings that the adapter does not say", async () => {
@@ -71,11 +85,11 @@ describe("openAdapter", () => {
 
   it("has the paper's feature map and fusion where none is named", async () => {
     const adapter = await openAdapter(folderOf({ feature_map: undefined, fusion: undefined }));
-    expect(adapter.readGateRank).toBe(3);
+    expect(adapter.design).toEqual({ variant: "paper", linearMemory: { readGateRank: 3 } });
   });
 
   it.each([
-    ["variant", "plus", "paper"],
+    ["variant", "minus", "paper or plus"],
     ["feature_map", "learned", "elu1"],
     ["fusion", "shared-normalizer", "convex"],
   ])("refuses %s %o by name", async (field, value, known) => {
@@ -94,6 +108,8 @@ describe("openAdapter", () => {
     ["read_gate_rank", 0],
     ["read_gate_rank", 2.5],
     ["read_gate_rank", 1e6],
+    ["retention_rank", 0],
+    ["linear_memory", "yes"],
     ["window_tokens", -1],
     ["segment_tokens", "32"],
   ])("refuses %s of %o, naming it", async (field, value) => {
@@ -120,8 +136,10 @@ describe("openAdapter", () => {
 /** Writes the attention of a model with an adapter, as a model family does. */
 async function write(folder: ModelFolder): Promise<void> {
   const geometry = tinyGeometry({ layerCount: 2, queryHeadCount: 4, keyValueHeadCount: 2, headSize: 4 });
-  const context = { sinkTokens: 1, slotTokens: 0, windowTokens: 3, segmentTokens: 2 };
-  const policy = createPaperPolicy(geometry, context, await openAdapter(folder));
+  const adapter = await openAdapter(folder);
+  const slotTokens = adapter.design.variant === "plus" ? 2 : 0;
+  const context = { sinkTokens: 1, slotTokens, windowTokens: 3, segmentTokens: 2 };
+  const policy = createPolicy(adapter.design.variant, { geometry, context, adapter });
   const b = new GraphBuilder("inference");
   const query = b.input("query", "float32", [4, "T", 4]);
   const key = b.input("key", "float32", [2, "T", 4]);
@@ -132,16 +150,40 @@ async function write(folder: ModelFolder): Promise<void> {
   writer.finish();
 }
 
-describe("an adapter and its checkpoint", () => {
+const retentionShapes: Readonly<Record<string, readonly number[]>> = {
+  "retention.down.weight": [5, 6],
+  "retention.down.bias": [5],
+  "retention.up.weight": [2, 5],
+  "retention.up.bias": [2],
+};
+const readGateShapes = Object.fromEntries(
+  Object.entries(gateShapes).map(([name, shape]) => [`read_gate.${name}`, shape]),
+);
+
+/** Makes an adapter of a variant for two layers, with other shapes of some tensors, or without them. */
+function adapterOf(
+  variant: "paper" | "plus",
+  shapes: Readonly<Record<string, readonly number[] | undefined>> = {},
+): ModelFolder {
+  const own = variant === "plus" ? Object.entries(retentionShapes) : [];
+  const layers = [0, 1].flatMap((layer) =>
+    own.map(([name, shape]) => [`layers.${layer}.${name}`, shape] as const),
+  );
+  return folderOf({ variant, retention_rank: 5 }, { ...Object.fromEntries(layers), ...shapes });
+}
+
+const tensorsOf = { paper: readGateShapes, plus: { ...readGateShapes, ...retentionShapes } } as const;
+
+describe.each(["paper", "plus"] as const)("an adapter of variant %s and its checkpoint", (variant) => {
   it("fit when every tensor has its shape", async () => {
-    await write(folderOf());
+    await write(adapterOf(variant));
   });
 
-  it.each(Object.entries(gateShapes))(
+  it.each(Object.entries(tensorsOf[variant]))(
     "do not fit without %s: its name and shape are told",
     async (name, shape) => {
-      const tensor = `layers.1.read_gate.${name}`;
-      const failure = write(folderOf({}, { [tensor]: undefined }));
+      const tensor = `layers.1.${name}`;
+      const failure = write(adapterOf(variant, { [tensor]: undefined }));
       await expect(failure).rejects.toThrow(InvalidModelError);
       await expect(failure).rejects.toThrow(
         `adapter gate, tensor ${tensor}: the tensor is missing, expected shape [${shape.join(", ")}].`,
@@ -149,12 +191,12 @@ describe("an adapter and its checkpoint", () => {
     },
   );
 
-  it.each(Object.entries(gateShapes))(
+  it.each(Object.entries(tensorsOf[variant]))(
     "do not fit when %s has another shape: both are told",
     async (name, shape) => {
-      const tensor = `layers.0.read_gate.${name}`;
+      const tensor = `layers.0.${name}`;
       const other = shape.map((extent) => extent + 1);
-      const failure = write(folderOf({}, { [tensor]: other }));
+      const failure = write(adapterOf(variant, { [tensor]: other }));
       await expect(failure).rejects.toThrow(InvalidModelError);
       await expect(failure).rejects.toThrow(
         `adapter gate, tensor ${tensor}: the shape does not fit, got "[${other.join(", ")}]", expected [${shape.join(", ")}].`,
@@ -165,7 +207,7 @@ describe("an adapter and its checkpoint", () => {
   it.each(["layers.2.read_gate.up.bias", "layers.0.write_gate.up.bias", "extra"])(
     "do not fit when the adapter has %s beyond them",
     async (tensor) => {
-      const failure = write(folderOf({}, { [tensor]: [4] }));
+      const failure = write(adapterOf(variant, { [tensor]: [4] }));
       await expect(failure).rejects.toThrow(InvalidModelError);
       await expect(failure).rejects.toThrow(
         `adapter gate: a tensor has no place in this checkpoint, got "${tensor}". The adapter was probably trained for another model.`,

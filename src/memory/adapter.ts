@@ -6,18 +6,21 @@
  */
 
 import { z } from "zod";
-import { InvalidModelError, UnsupportedError } from "../errors.ts";
+import { InvalidModelError, InvalidRequestError, UnsupportedError } from "../errors.ts";
 import type { ModelFolder } from "../files/model-folder.ts";
 import { parseSafetensorsHeader, type TensorEntry } from "../files/safetensors.ts";
 import type { ContextSettings } from "./geometry.ts";
 
 const size = z.number().int().nonnegative();
+const rank = z.number().int().positive().max(65536);
 
 const configSchema = z.looseObject({
   peft_type: z.literal("EDGEINFINITE"),
   variant: z.string(),
   base_model_name_or_path: z.string().optional(),
-  read_gate_rank: z.number().int().positive().max(65536),
+  read_gate_rank: rank.optional(),
+  retention_rank: rank.default(32),
+  linear_memory: z.boolean().default(true),
   feature_map: z.string().default("elu1"),
   fusion: z.string().default("convex"),
   sink_tokens: size.optional(),
@@ -26,21 +29,38 @@ const configSchema = z.looseObject({
   segment_tokens: size.optional(),
 });
 
+/** Describes a trained linear memory. */
+export interface LinearMemoryDesign {
+  /** R of the gate that weighs it. */
+  readonly readGateRank: number;
+}
+
+/** Says which networks an adapter has, and their ranks (R). */
+export type AdapterDesign =
+  | { readonly variant: "paper"; readonly linearMemory: LinearMemoryDesign }
+  | {
+      readonly variant: "plus";
+      /** R of the retention score. */
+      readonly retentionRank: number;
+      /** Undefined when nothing is remembered but in slots. */
+      readonly linearMemory: LinearMemoryDesign | undefined;
+    };
+
 /** Is an opened adapter. */
 export interface Adapter {
   readonly name: string;
   /** The checkpoint it was trained for, as its maker wrote it. */
   readonly baseModel: string | undefined;
-  readonly variant: "paper";
-  /** R. */
-  readonly readGateRank: number;
+  readonly design: AdapterDesign;
   /** The settings it was trained with, as far as it says. */
   readonly context: Partial<ContextSettings>;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   close(): Promise<void>;
 }
 
-function parseConfig(where: string, json: unknown): z.infer<typeof configSchema> {
+type Config = z.infer<typeof configSchema>;
+
+function parseConfig(where: string, json: unknown): Config {
   const parsed = configSchema.safeParse(json);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
@@ -55,23 +75,64 @@ function parseConfig(where: string, json: unknown): z.infer<typeof configSchema>
 }
 
 function refuseUnknown(where: string, field: string, got: string, known: readonly string[]): void {
-  if (!known.includes(got)) {
-    throw new UnsupportedError({
-      where,
-      what: `this version does not run ${field}`,
-      got,
-      expected: known.join(" or "),
-    });
-  }
+  if (known.includes(got)) return;
+  throw new UnsupportedError({
+    where,
+    what: `this version does not run ${field}`,
+    got,
+    expected: known.join(" or "),
+  });
 }
 
-function trainedContext(config: z.infer<typeof configSchema>): Partial<ContextSettings> {
+function readLinearMemory(where: string, { read_gate_rank }: Config): LinearMemoryDesign {
+  if (read_gate_rank !== undefined) return { readGateRank: read_gate_rank };
+  const expected = "the inner width of the memory's gate";
+  throw new InvalidModelError({ where, what: "field read_gate_rank: is missing", expected });
+}
+
+const designs: {
+  readonly [Variant in AdapterDesign["variant"]]: (where: string, config: Config) => AdapterDesign;
+} = {
+  paper: (where, config) => ({ variant: "paper", linearMemory: readLinearMemory(where, config) }),
+  plus: (where, config) => ({
+    variant: "plus",
+    retentionRank: config.retention_rank,
+    linearMemory: config.linear_memory ? readLinearMemory(where, config) : undefined,
+  }),
+};
+
+function readDesign(where: string, config: Config): AdapterDesign {
+  refuseUnknown(where, "variant", config.variant, Object.keys(designs));
+  refuseUnknown(where, "feature_map", config.feature_map, ["elu1"]);
+  refuseUnknown(where, "fusion", config.fusion, ["convex"]);
+  return designs[config.variant as AdapterDesign["variant"]](where, config);
+}
+
+function trainedContext(config: Config): Partial<ContextSettings> {
   return {
     ...(config.sink_tokens !== undefined && { sinkTokens: config.sink_tokens }),
     ...(config.slot_tokens !== undefined && { slotTokens: config.slot_tokens }),
     ...(config.window_tokens !== undefined && { windowTokens: config.window_tokens }),
     ...(config.segment_tokens !== undefined && { segmentTokens: config.segment_tokens }),
   };
+}
+
+/**
+ * Returns the design of an adapter of that variant.
+ * @throws {@link InvalidRequestError} when it is of another one.
+ */
+export function designOf<Variant extends AdapterDesign["variant"]>(
+  { name, design }: Adapter,
+  variant: Variant,
+): Extract<AdapterDesign, { readonly variant: Variant }> {
+  if (design.variant === variant) return design as Extract<AdapterDesign, { readonly variant: Variant }>;
+  throw new InvalidRequestError({
+    where: "policy",
+    what: `the adapter ${name} was not trained for it`,
+    got: variant,
+    expected: design.variant,
+    remedy: "Leave the policy out, or pass another adapter.",
+  });
 }
 
 /**
@@ -83,16 +144,13 @@ function trainedContext(config: z.infer<typeof configSchema>): Partial<ContextSe
 export async function openAdapter(folder: ModelFolder, signal?: AbortSignal): Promise<Adapter> {
   const where = `${folder.name}/adapter_config.json`;
   const config = parseConfig(where, await folder.readJson("adapter_config.json", signal));
-  refuseUnknown(where, "variant", config.variant, ["paper"]);
-  refuseUnknown(where, "feature_map", config.feature_map, ["elu1"]);
-  refuseUnknown(where, "fusion", config.fusion, ["convex"]);
+  const design = readDesign(where, config);
   const source = await folder.open("adapter_model.safetensors", signal);
   const { tensors } = await parseSafetensorsHeader(source, signal);
   return {
     name: folder.name,
     baseModel: config.base_model_name_or_path,
-    variant: "paper",
-    readGateRank: config.read_gate_rank,
+    design,
     context: trainedContext(config),
     tensors,
     close: () => source.close(),

@@ -77,6 +77,35 @@ export function writeMemoryRead(
   return b.transpose(b.reshape(read, [K, T, H / K, D]), [1, 0, 2, 3]);
 }
 
+/** Is what leaves the local cache of a layer. */
+export interface LeavingTokens {
+  /** `[K, n, D]`, not rotated. */
+  readonly keys: Value;
+  /** `[K, n, D]`. */
+  readonly values: Value;
+  /** `[K, n, 1]`: what share of each token is written; all of every one where undefined. */
+  readonly shares?: Value;
+}
+
+/** Writes the update of a layer's memory by what leaves; gives the graph's outputs. */
+export function writeMemoryUpdate(
+  b: GraphBuilder,
+  geometry: AttentionGeometry,
+  layer: number,
+  { keys, values, shares }: LeavingTokens,
+): readonly Value[] {
+  const { keyValueHeadCount: K, headSize: D } = geometry;
+  const { matrix, normalizer } = declareLinearMemory(b, geometry, layer);
+  const whole = writeFeatures(b, keys);
+  const features = shares === undefined ? whole : b.mul(whole, shares);
+  const written = b.matMul(b.transpose(features, [0, 2, 1]), values);
+  const total = b.reshape(b.reduceSum(features, [1], false), [K, D, 1]);
+  return [
+    b.named(newMatrixName(layer), b.add(matrix, written)),
+    b.named(newNormalizerName(layer), b.add(normalizer, total)),
+  ];
+}
+
 /** Lists the kinds, among the layers that have a memory, whose keys are rotated. */
 function rotatedKinds(geometry: AttentionGeometry): readonly number[] {
   const kinds = new Set(memoryLayers(geometry).map((layer) => geometry.layerKinds[layer] ?? -1));
@@ -104,17 +133,12 @@ export function buildLinearMemoryCommit(geometry: AttentionGeometry, context: Co
       b.slice(b.input(name, "float32", [K, 1, placesSymbol, D]), 2, S, S + T);
     const rotated = leaving(pastKeysName(layer));
     const values = b.reshape(leaving(pastValuesName(layer)), [K, T, D]);
-    const { matrix, normalizer } = declareLinearMemory(b, geometry, layer);
     const table = tables.get(geometry.layerKinds[layer] ?? -1);
     const keys =
       table === undefined
         ? b.reshape(rotated, [K, T, D])
         : b.reshape(b.rotaryEmbedding(b.reshape(rotated, [1, K, T, D]), table.cos, table.sin), [K, T, D]);
-    const features = writeFeatures(b, keys);
-    const written = b.matMul(b.transpose(features, [0, 2, 1]), values);
-    const total = b.reshape(b.reduceSum(features, [1], false), [K, D, 1]);
-    outputs.push(b.named(newMatrixName(layer), b.add(matrix, written)));
-    outputs.push(b.named(newNormalizerName(layer), b.add(normalizer, total)));
+    outputs.push(...writeMemoryUpdate(b, geometry, layer, { keys, values }));
   }
   return b.finish(outputs);
 }
@@ -192,6 +216,12 @@ export class LinearMemory {
       feeds[pastValuesName(layer)] = cache.values(layer);
     }
     const outputs = await session.run(feeds);
+    this.absorb(outputs);
+    releaseTensors(outputs);
+  }
+
+  /** Takes in the memory that a commit graph gave. */
+  absorb(outputs: Readonly<Record<string, Tensor>>): void {
     for (const { layer, matrix, normalizer } of this.#layers) {
       const [newMatrix, newNormalizer] = [outputs[newMatrixName(layer)], outputs[newNormalizerName(layer)]];
       if (newMatrix === undefined || newNormalizer === undefined) {
@@ -200,7 +230,6 @@ export class LinearMemory {
       matrix.write(newMatrix, whole(matrix));
       normalizer.write(newNormalizer, whole(normalizer));
     }
-    releaseTensors(outputs);
   }
 
   /** Copies out M `[N, K, D, D]` and z `[N, K, D]`. */

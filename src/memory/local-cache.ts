@@ -251,6 +251,15 @@ export class LocalCache {
       layer.keys.write(keys.subarray(index * size, (index + 1) * size), stretches);
   }
 
+  /** Overwrites keys or values of one layer from a place on, `[K, n, D]`. */
+  overwrite(layerIndex: number, part: keyof LayerBuffers, firstPlace: number, rows: Tensor): void {
+    const count = elementCount(rows.shape) / this.#lengthFor(1);
+    const stretches = this.#rows(count, firstPlace, count).map(
+      (row): Stretch => ({ from: row.there, to: row.here, length: row.length }),
+    );
+    this.#layer(layerIndex)[part].write(rows, stretches);
+  }
+
   /** Copies out the tokens held, `[L, K, used, D]` each. */
   async export(): Promise<{ readonly keys: Float32Array; readonly values: Float32Array }> {
     const used = this.#used;

@@ -6,11 +6,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { tinyGeometry } from "../../test/support/tiny-geometry.ts";
 import { InternalError, InvalidRequestError } from "../errors.ts";
+import type { Graph } from "../graph/graph.ts";
 import type { NamedTensors, RuntimeSession } from "../runtime/runtime.ts";
 import { hostFloats } from "../runtime/tensor-memory.ts";
-import { hostTensor } from "../tensor/host-tensor.ts";
+import { type HostTensor, hostTensor, zeros } from "../tensor/host-tensor.ts";
 import { createTinyAdapterFolder } from "../testing/tiny-model.ts";
-import { openAdapter } from "./adapter.ts";
+import { type Adapter, openAdapter } from "./adapter.ts";
 import { type ContextSettings, kindOfLayer } from "./geometry.ts";
 import { createPolicy, policyNames } from "./policies.ts";
 import type { MemoryPolicy, MemoryState, PolicyName } from "./policy.ts";
@@ -19,34 +20,46 @@ import { commitCountAt } from "./segmented-state.ts";
 
 const geometry = tinyGeometry({ layerCount: 2, keyValueHeadCount: 2, headSize: 4, maxPositions: 300 });
 const { layerCount: L, keyValueHeadCount: K, headSize: D } = geometry;
-const adapter = await openAdapter(createTinyAdapterFolder());
+const sizes = { hiddenSize: 6, headSize: D };
+const adapters: { readonly [Name in PolicyName]?: Adapter } = {
+  paper: await openAdapter(createTinyAdapterFolder(sizes)),
+  plus: await openAdapter(createTinyAdapterFolder({ ...sizes, variant: "plus" })),
+};
+const keepsSlots: { readonly [Name in PolicyName]?: boolean } = { plus: true, keydiff: true };
+const remembers: { readonly [Name in PolicyName]?: boolean } = { paper: true, plus: true };
+const forgets: { readonly [Name in PolicyName]?: boolean } = { streaming: true, keydiff: true };
 
-function makePolicy(name: PolicyName, context: ContextSettings): MemoryPolicy {
-  return createPolicy(name, { geometry, context, adapter: name === "paper" ? adapter : undefined });
+/** Makes the policy; the slots of one that keeps none go to its window. */
+function makePolicy(name: PolicyName, given: ContextSettings): MemoryPolicy {
+  const { slotTokens: B, windowTokens } = given;
+  const context = keepsSlots[name] ? given : { ...given, slotTokens: 0, windowTokens: windowTokens + B };
+  return createPolicy(name, { geometry, context, adapter: adapters[name] });
 }
 
 const contextArbitrary: fc.Arbitrary<ContextSettings> = fc.record({
   sinkTokens: fc.nat(5),
-  slotTokens: fc.constant(0),
+  slotTokens: fc.integer({ min: 1, max: 9 }),
   windowTokens: fc.integer({ min: 1, max: 30 }),
   segmentTokens: fc.integer({ min: 1, max: 20 }),
 });
 
-/** Stands for a commit graph: gives back a memory that counts its commits. */
-const commitSession: RuntimeSession = {
-  inputNames: [],
-  outputNames: [],
-  async run(feeds: NamedTensors) {
-    const counted = Object.entries(feeds).filter(([key]) => key.startsWith("memory_"));
-    return Object.fromEntries(
-      counted.map(([key, tensor]) => {
-        const data = hostFloats(tensor, key).map((element) => element + 1);
-        return [key.replace("memory_", "new_"), hostTensor("float32", tensor.shape, data)];
-      }),
-    );
-  },
-  async [Symbol.asyncDispose]() {},
-};
+/** Stands for a commit graph: gives back a memory that counts its commits, and zeros of whatever else it gives. */
+function makeCommitSession(graph: Graph | undefined): RuntimeSession {
+  return {
+    inputNames: [],
+    outputNames: [],
+    async run(feeds: NamedTensors) {
+      const outputs = (graph?.outputs ?? []).map(({ name, shape }): [string, HostTensor] => {
+        const before = feeds[name.replace("new_", "memory_")];
+        if (before === undefined) return [name, zeros("float32", shape.map(Number))];
+        const data = hostFloats(before, name).map((element) => element + 1);
+        return [name, hostTensor("float32", before.shape, data)];
+      });
+      return Object.fromEntries(outputs);
+    },
+    async [Symbol.asyncDispose]() {},
+  };
+}
 
 /** Gives what an inference graph would: every key of token n is n, every value 1000 + n. */
 function outputsFor(firstToken: number, count: number, openings: readonly number[]): NamedTensors {
@@ -66,22 +79,38 @@ function outputsFor(firstToken: number, count: number, openings: readonly number
   return {
     ...Object.fromEntries(layers.flat()),
     gate_opening: hostTensor("float32", [L], Float32Array.from(openings)),
+    token_numbers: hostTensor(
+      "float32",
+      [L, 1, K, count],
+      Float32Array.from({ length: L * K * count }, () => 0),
+    ),
+    new_key_sums: zeros("float32", [L, K, D]),
   };
 }
 
+type Read = (state: MemoryState, count: number, openings?: readonly number[]) => Promise<void>;
+
 /** Reads tokens as the engine does: a commit when there is no room, runs of at most the room. */
-async function read(
-  state: MemoryState,
-  count: number,
-  openings: readonly number[] = [0.5, 0.25],
-): Promise<void> {
-  for (let left = count; left > 0; ) {
-    if (state.roomTokens === 0) await state.commit(commitSession);
-    const run = Math.min(left, state.roomTokens);
-    state.feeds(run);
-    state.absorb(outputsFor(state.lengthTokens, run, openings), run);
-    left -= run;
-  }
+function readerOf(policy: MemoryPolicy): Read {
+  const commitSession = makeCommitSession(policy.buildCommitGraph());
+  return async (state, count, openings = [0.5, 0.25]) => {
+    for (let left = count; left > 0; ) {
+      if (state.roomTokens === 0) await state.commit(commitSession);
+      const run = Math.min(left, state.roomTokens);
+      state.feeds(run);
+      state.absorb(outputsFor(state.lengthTokens, run, openings), run);
+      left -= run;
+    }
+  };
+}
+
+/** Creates an empty state of a policy, and what reads into it. */
+function begin(
+  name: PolicyName,
+  context: ContextSettings,
+): { readonly state: MemoryState; readonly read: Read } {
+  const policy = makePolicy(name, context);
+  return { state: policy.createState(), read: readerOf(policy) };
 }
 
 describe.each(policyNames)("the policy %s", (name) => {
@@ -91,8 +120,10 @@ describe.each(policyNames)("the policy %s", (name) => {
         contextArbitrary,
         fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 7 }),
         async (context, pieces) => {
-          const state = makePolicy(name, context).createState();
-          const { sinkTokens: S, windowTokens: W, segmentTokens: T } = context;
+          const { state, read } = begin(name, context);
+          const { sinkTokens: S, slotTokens, windowTokens, segmentTokens: T } = context;
+          const B = keepsSlots[name] ? slotTokens : 0;
+          const W = windowTokens + slotTokens - B;
           let length = 0;
           for (const piece of [0, ...pieces]) {
             await read(state, piece);
@@ -102,18 +133,19 @@ describe.each(policyNames)("the policy %s", (name) => {
             expect(sinks + slots + local + memory + dropped).toBe(length);
             expect(state.roomTokens).toBeGreaterThanOrEqual(0);
             expect(state.roomTokens).toBeLessThanOrEqual(T);
-            const commits = name === "full" ? 0 : Math.max(0, Math.ceil((length - S - W - T) / T));
+            const commits = name === "full" ? 0 : Math.max(0, Math.ceil((length - S - B - W - T) / T));
             expect(state.commitCount).toBe(commits);
             expect({ memory, dropped }).toEqual({
-              memory: name === "paper" ? commits * T : 0,
-              dropped: name === "streaming" ? commits * T : 0,
+              memory: remembers[name] ? commits * T : 0,
+              dropped: forgets[name] ? commits * T : 0,
             });
             if (name !== "full") {
               expect(sinks).toBe(Math.min(S, length));
-              expect(local).toBeLessThanOrEqual(W + T);
+              expect(slots).toBe(commits === 0 ? 0 : B);
+              expect(local).toBeLessThanOrEqual(W + T + B - slots);
               expect(local).toBeGreaterThanOrEqual(Math.min(length - sinks, W));
             }
-            expect(state.path).toBe(name === "paper" && commits > 0 ? "gated" : "base");
+            expect(state.path).toBe(remembers[name] && commits > 0 ? "gated" : "base");
           }
         },
       ),
@@ -122,8 +154,9 @@ describe.each(policyNames)("the policy %s", (name) => {
   });
 
   it("has the bytes that it foretells, constant if its streams have no end", async () => {
-    const context = { sinkTokens: 2, slotTokens: 0, windowTokens: 9, segmentTokens: 5 };
+    const context = { sinkTokens: 2, slotTokens: 3, windowTokens: 6, segmentTokens: 5 };
     const policy = makePolicy(name, context);
+    const read = readerOf(policy);
     const state = policy.createState();
     if (policy.maxLengthTokens === Number.POSITIVE_INFINITY) {
       for (const piece of [0, 1, 15, 1, 30]) {
@@ -139,8 +172,9 @@ describe.each(policyNames)("the policy %s", (name) => {
   });
 
   it("is restored from its arrays, of the sizes that it foretells, and goes on alike", async () => {
-    const context = { sinkTokens: 2, slotTokens: 0, windowTokens: 9, segmentTokens: 5 };
+    const context = { sinkTokens: 2, slotTokens: 3, windowTokens: 6, segmentTokens: 5 };
     const policy = makePolicy(name, context);
+    const read = readerOf(policy);
     for (const length of [0, 1, 2, 16, 17, 40]) {
       const state = policy.createState();
       await read(state, length);
@@ -164,8 +198,8 @@ describe.each(policyNames)("the policy %s", (name) => {
   });
 
   it("clones into states that go on apart", async () => {
-    const context = { sinkTokens: 2, slotTokens: 0, windowTokens: 9, segmentTokens: 5 };
-    const state = makePolicy(name, context).createState();
+    const context = { sinkTokens: 2, slotTokens: 3, windowTokens: 6, segmentTokens: 5 };
+    const { state, read } = begin(name, context);
     await read(state, 20);
     const before = await state.exportArrays();
     const twin = state.clone();
@@ -177,9 +211,10 @@ describe.each(policyNames)("the policy %s", (name) => {
   });
 
   it("tells which inputs choose the parts of the graph, as its states feed them on their path", async () => {
-    const context = { sinkTokens: 1, slotTokens: 0, windowTokens: 3, segmentTokens: 2 };
+    const context = { sinkTokens: 1, slotTokens: 1, windowTokens: 2, segmentTokens: 2 };
     for (const name of policyNames) {
       const policy = makePolicy(name, context);
+      const [read, commitSession] = [readerOf(policy), makeCommitSession(policy.buildCommitGraph())];
       const state = policy.createState();
       for (const length of [0, 9]) {
         await read(state, length, [1, 1]);
@@ -196,8 +231,10 @@ describe.each(policyNames)("the policy %s", (name) => {
   });
 
   it("writes a commit graph only when its commits compute", () => {
-    const context = { sinkTokens: 2, slotTokens: 0, windowTokens: 9, segmentTokens: 5 };
-    expect(makePolicy(name, context).buildCommitGraph()?.name).toBe(name === "paper" ? "commit" : undefined);
+    const context = { sinkTokens: 2, slotTokens: 3, windowTokens: 6, segmentTokens: 5 };
+    expect(makePolicy(name, context).buildCommitGraph()?.name).toBe(
+      adapters[name] === undefined && !keepsSlots[name] ? undefined : "commit",
+    );
   });
 });
 
@@ -205,7 +242,7 @@ describe("segmented states", () => {
   const context = { sinkTokens: 2, slotTokens: 0, windowTokens: 4, segmentTokens: 3 };
 
   it("keep the sinks and the latest tokens, in order", async () => {
-    const state = makePolicy("streaming", context).createState();
+    const { state, read } = begin("streaming", context);
     await read(state, 17);
     // 9 fit; three commits took tokens 2 to 10.
     const values = (await state.exportArrays()).find(({ name }) => name === "values")?.data ?? [];
@@ -215,7 +252,7 @@ describe("segmented states", () => {
   });
 
   it("move the sinks' keys along, from the originals, by T positions a commit", async () => {
-    const state = makePolicy("streaming", context).createState();
+    const { state, read } = begin("streaming", context);
     await read(state, 9 + 40 * 3);
     expect(state.commitCount).toBe(40);
     const original = Float32Array.of(0, 0, 0, 0, 1, 1, 1, 1);
@@ -227,20 +264,20 @@ describe("segmented states", () => {
   });
 
   it("average the gate over the tokens that passed it, whatever the runs", async () => {
-    const state = makePolicy("paper", context).createState();
+    const { state, read } = begin("paper", context);
     await read(state, 9, [0.9, 0.9]);
     expect(state.meanGateOpening).toEqual([]);
     await read(state, 1, [0.5, 0.25]);
     expect(state.meanGateOpening).toEqual([0.5, 0.25]);
     await read(state, 2, [0.875, 1]);
     expect(state.meanGateOpening).toEqual([0.75, 0.75]);
-    const without = makePolicy("streaming", context).createState();
-    await read(without, 12);
+    const { state: without, read: readWithout } = begin("streaming", context);
+    await readWithout(without, 12);
     expect(without.meanGateOpening).toEqual([]);
   });
 
   it("feed the memory as it is, and say that it is read after the first commit alone", async () => {
-    const state = makePolicy("paper", context).createState();
+    const { state, read } = begin("paper", context);
     await read(state, 9);
     expect(state.feeds(1).memory_active).toEqual(hostTensor("bool", [], Uint8Array.of(0)));
     await read(state, 1);
@@ -253,7 +290,8 @@ describe("segmented states", () => {
   });
 
   it("commit only with the commit graph, and change nothing without", async () => {
-    const state = makePolicy("paper", context).createState();
+    const { state, read } = begin("paper", context);
+    const commitSession = makeCommitSession(undefined);
     await read(state, 9);
     const before = await state.exportArrays();
     await expect(state.commit(undefined)).rejects.toThrow(InternalError);
@@ -276,13 +314,14 @@ describe("the policy full", () => {
   it("holds the trained positions and no more, and has no commits", async () => {
     const context = { sinkTokens: 2, slotTokens: 0, windowTokens: 9, segmentTokens: 50 };
     const policy = makePolicy("full", context);
+    const read = readerOf(policy);
     expect(policy.maxLengthTokens).toBe(300);
     const state = policy.createState();
     await read(state, 290);
     expect(state.roomTokens).toBe(10);
     expect(() => state.absorb(outputsFor(0, 11, [0, 0]), 11)).toThrow(InternalError);
     expect(state.lengthTokens).toBe(290);
-    await expect(state.commit(commitSession)).rejects.toThrow(InternalError);
+    await expect(state.commit(undefined)).rejects.toThrow(InternalError);
   });
 });
 
@@ -290,19 +329,48 @@ describe("createPolicy", () => {
   const request = { geometry, context: { sinkTokens: 1, slotTokens: 0, windowTokens: 2, segmentTokens: 2 } };
 
   it("makes the policy of the name", () => {
-    expect(policyNames).toEqual(["paper", "streaming", "full"]);
-    for (const name of policyNames) expect(makePolicy(name, request.context).name).toBe(name);
+    expect(policyNames).toEqual(["paper", "plus", "keydiff", "streaming", "full"]);
+    for (const name of policyNames)
+      expect(makePolicy(name, { ...request.context, slotTokens: 1 }).name).toBe(name);
   });
 
   it.each(["h2o", "", "constructor"])("refuses the name %o", (name) => {
-    const make = (): MemoryPolicy => createPolicy(name as PolicyName, { ...request, adapter });
+    const make = (): MemoryPolicy =>
+      createPolicy(name as PolicyName, { ...request, adapter: adapters.paper });
     expect(make).toThrow(InvalidRequestError);
-    expect(make).toThrow(`policy: unknown, got "${name}", expected paper, streaming, full.`);
+    expect(make).toThrow(`policy: unknown, got "${name}", expected ${policyNames.join(", ")}.`);
   });
 
-  it("needs an adapter for paper, and says what else there is", () => {
-    const make = (): MemoryPolicy => createPolicy("paper", { ...request, adapter: undefined });
+  it.each([
+    ["paper", undefined, "policy: paper needs a trained memory, got"],
+    ["plus", undefined, "policy: plus needs a trained memory, got"],
+    [
+      "paper",
+      adapters.plus,
+      'policy: the adapter tiny-adapter was not trained for it, got "paper", expected plus.',
+    ],
+    [
+      "plus",
+      adapters.paper,
+      'policy: the adapter tiny-adapter was not trained for it, got "plus", expected paper.',
+    ],
+    [
+      "keydiff",
+      undefined,
+      "context.slotTokens: keydiff remembers in slots alone, got 0, expected at least 1.",
+    ],
+  ] as const)("refuses %s without what it needs, and says what", (name, adapter, message) => {
+    const make = (): MemoryPolicy => createPolicy(name, { ...request, adapter });
     expect(make).toThrow(InvalidRequestError);
-    expect(make).toThrow("policy: paper needs a trained memory gate, got");
+    expect(make).toThrow(message);
+  });
+
+  it("refuses an adapter without a linear memory when there are no slots either", async () => {
+    const options = { ...sizes, variant: "plus", linearMemory: false } as const;
+    const adapter = await openAdapter(createTinyAdapterFolder(options));
+    expect(() => createPolicy("plus", { ...request, adapter })).toThrow(
+      "context.slotTokens: the adapter tiny-adapter has no linear memory, so that without slots nothing would be",
+    );
+    expect(createPolicy("plus", { ...request, adapter: adapters.plus }).name).toBe("plus");
   });
 });

@@ -8,6 +8,7 @@ import { createFullPolicy } from "./full-policy.ts";
 import { type AttentionGeometry, type ContextSettings, memoryLayers } from "./geometry.ts";
 import type { MemoryPolicy, PolicyName } from "./policy.ts";
 import { createPaperPolicy, createStreamingPolicy } from "./segmented-policies.ts";
+import { createKeyDifferencePolicy, createPlusPolicy } from "./slot-policies.ts";
 
 /** Is what a policy is made from. */
 export interface PolicyRequest {
@@ -16,25 +17,43 @@ export interface PolicyRequest {
   readonly adapter: Adapter | undefined;
 }
 
+/** Refuses what leaves no layer anything to remember with. */
+function assertMemoryLayers(name: PolicyName, geometry: AttentionGeometry): void {
+  if (memoryLayers(geometry).length > 0) return;
+  throw new UnsupportedError({
+    where: "policy",
+    what: `${name} has nothing to remember for a model whose layers all attend within a window`,
+    got: "no layer that attends to all before",
+    expected: "at least one",
+    remedy: 'Choose policy "streaming".',
+  });
+}
+
+function requireAdapter(name: PolicyName, adapter: Adapter | undefined, alternative: string): Adapter {
+  if (adapter !== undefined) return adapter;
+  throw new InvalidRequestError({
+    where: "policy",
+    what: `${name} needs a trained memory`,
+    got: "no adapter",
+    expected: "an adapter",
+    remedy: `Pass an adapter, or choose policy "${alternative}".`,
+  });
+}
+
 const makers: { readonly [Name in PolicyName]: (request: PolicyRequest) => MemoryPolicy } = {
   paper({ geometry, context, adapter }) {
-    if (adapter !== undefined) {
-      if (memoryLayers(geometry).length > 0) return createPaperPolicy(geometry, context, adapter);
-      throw new UnsupportedError({
-        where: "policy",
-        what: "paper has nothing to remember for a model whose layers all attend within a window",
-        got: "no layer that attends to all before",
-        expected: "at least one",
-        remedy: 'Choose policy "streaming".',
-      });
-    }
-    throw new InvalidRequestError({
-      where: "policy",
-      what: "paper needs a trained memory gate",
-      got: "no adapter",
-      expected: "an adapter",
-      remedy: 'Pass an adapter, or choose policy "streaming".',
-    });
+    const given = requireAdapter("paper", adapter, "streaming");
+    assertMemoryLayers("paper", geometry);
+    return createPaperPolicy(geometry, context, given);
+  },
+  plus({ geometry, context, adapter }) {
+    const given = requireAdapter("plus", adapter, "keydiff");
+    assertMemoryLayers("plus", geometry);
+    return createPlusPolicy(geometry, context, given);
+  },
+  keydiff({ geometry, context }) {
+    assertMemoryLayers("keydiff", geometry);
+    return createKeyDifferencePolicy(geometry, context);
   },
   streaming: ({ geometry, context }) => createStreamingPolicy(geometry, context),
   full: ({ geometry, context }) => createFullPolicy(geometry, context.segmentTokens),

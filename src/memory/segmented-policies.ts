@@ -8,7 +8,7 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/graph.ts";
 import { WeightReader } from "../graph/weights.ts";
 import type { TensorMemory } from "../runtime/tensor-memory.ts";
-import type { Adapter } from "./adapter.ts";
+import { type Adapter, designOf } from "./adapter.ts";
 import {
   type AttentionGeometry,
   type ContextSettings,
@@ -45,14 +45,14 @@ export function beginLocalAttention(b: GraphBuilder, geometry: AttentionGeometry
 }
 
 /** Writes local attention and, once the memory is active, its fusion with what the memory gives. */
-function beginGatedAttention(
+export function beginGatedAttention(
   b: GraphBuilder,
   geometry: AttentionGeometry,
-  adapter: Adapter,
+  weights: WeightReader,
+  readGateRank: number,
 ): AttentionWriter {
   const local = beginLocalAttention(b, geometry);
   const active = b.input(memoryActiveName, "bool", []);
-  const weights = new WeightReader(`adapter ${adapter.name}`, adapter.tensors);
   const remembering = new Set(memoryLayers(geometry));
   const openings: Value[] = [];
   return {
@@ -65,7 +65,7 @@ function beginGatedAttention(
         active,
         (then) => {
           const read = writeMemoryRead(then, geometry, inputs.query, memory);
-          const gate = writeReadGate(then, geometry, weights, adapter.readGateRank, layer, attention);
+          const gate = writeReadGate(then, geometry, weights, readGateRank, layer, attention);
           return [
             writeConvexFusion(then, geometry, attention, read, gate),
             then.reduceMean(gate, [0, 1], true),
@@ -79,17 +79,33 @@ function beginGatedAttention(
       openings.push(opening);
       return output;
     },
+    finish: () => [...local.finish(), b.named(gateOpeningName, b.concat(openings, 1))],
+  };
+}
+
+/**
+ * Writes attention with an adapter's weights, all of which must find a place.
+ * @throws {@link InvalidModelError} naming a tensor that is missing, of another shape, or too much.
+ */
+export function beginWithAdapter(
+  adapter: Adapter,
+  begin: (weights: WeightReader) => AttentionWriter,
+): AttentionWriter {
+  const where = `adapter ${adapter.name}`;
+  const weights = new WeightReader(where, adapter.tensors);
+  const writer = begin(weights);
+  return {
+    ...writer,
     finish() {
+      const outputs = writer.finish();
       const [left] = weights.leftovers;
-      if (left !== undefined) {
-        throw new InvalidModelError({
-          where: `adapter ${adapter.name}`,
-          what: "a tensor has no place in this checkpoint",
-          got: left,
-          remedy: "The adapter was probably trained for another model.",
-        });
-      }
-      return [...local.finish(), b.named(gateOpeningName, b.concat(openings, 1))];
+      if (left === undefined) return outputs;
+      throw new InvalidModelError({
+        where,
+        what: "a tensor has no place in this checkpoint",
+        got: left,
+        remedy: "The adapter was probably trained for another model.",
+      });
     },
   };
 }
@@ -100,7 +116,8 @@ function createSegmentedPolicy(
   adapter: Adapter | undefined,
 ): MemoryPolicy {
   const { layerCount: L, keyValueHeadCount: K, headSize: D } = geometry;
-  const remembers = adapter !== undefined;
+  const gate = adapter === undefined ? undefined : designOf(adapter, "paper").linearMemory;
+  const remembers = adapter !== undefined && gate !== undefined;
   const N = memoryLayers(geometry).length;
   const usedAt = (length: number): number => length - commitCountAt(context, length) * context.segmentTokens;
   const arraySizes: MemoryPolicy["arraySizes"] = (lengthTokens) => {
@@ -134,7 +151,9 @@ function createSegmentedPolicy(
     maxLengthTokens: Number.POSITIVE_INFINITY,
     stateBytesAt: () => localBytes + memoryBytes + N * 8,
     beginAttention: (b) =>
-      remembers ? beginGatedAttention(b, geometry, adapter) : beginLocalAttention(b, geometry),
+      remembers
+        ? beginWithAdapter(adapter, (weights) => beginGatedAttention(b, geometry, weights, gate.readGateRank))
+        : beginLocalAttention(b, geometry),
     switches: (tokenCount, path) => ({
       ...localSwitches(tokenCount),
       ...(remembers && memorySwitch(path)),
@@ -147,7 +166,10 @@ function createSegmentedPolicy(
   };
 }
 
-/** Creates the policy of the paper: exact sinks and window, a gated linear memory behind them. */
+/**
+ * Creates the policy of the paper: exact sinks and window, a gated linear memory behind them.
+ * @throws {@link InvalidRequestError} for an adapter of another variant.
+ */
 export function createPaperPolicy(
   geometry: AttentionGeometry,
   context: ContextSettings,

@@ -40,9 +40,17 @@ async function build(
   const family = await loadModelFamily("tiny/config.json", json);
   const config = family.readConfig("tiny/config.json", json);
   const gatedLayers = memoryLayers(config.geometry);
+  const { keyValueHeadCount } = config.geometry;
   const adapter =
-    policyName === "paper" ? await openAdapter(createTinyAdapterFolder({ gatedLayers })) : undefined;
-  const policy = createPolicy(policyName, { geometry: config.geometry, context, adapter });
+    policyName === "paper" || policyName === "plus"
+      ? await openAdapter(createTinyAdapterFolder({ gatedLayers, keyValueHeadCount, variant: policyName }))
+      : undefined;
+  const slotTokens = policyName === "plus" || policyName === "keydiff" ? 3 : 0;
+  const policy = createPolicy(policyName, {
+    geometry: config.geometry,
+    context: { ...context, slotTokens },
+    adapter,
+  });
   await using weights = await openCheckpointWeights(folder);
   const tensors = new Map(weights.tensors);
   change(tensors);

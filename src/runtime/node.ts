@@ -55,18 +55,16 @@ export function createNodeRuntime({
     ...(profilePrefix !== undefined && { enableProfiling: true, profileFilePrefix: profilePrefix }),
   };
   let float16: Promise<boolean> | undefined;
-  const computes = (): Promise<boolean> => {
-    float16 ??= computesFloat16(runtime);
-    return float16;
-  };
   const runtime: Runtime = createOrtRuntime({
     name: `onnxruntime-node ${device}`,
     ort,
     sessionOptions,
     linkFiles,
     ...(device === "webgpu" && {
-      computesFloat16: computes,
-      widened: async () => ((await computes()) ? [] : ["float16"]),
+      async widened() {
+        float16 ??= computesFloat16(runtime);
+        return (await float16) ? [] : ["float16"];
+      },
     }),
   });
   return runtime;

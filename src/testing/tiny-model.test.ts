@@ -107,6 +107,22 @@ describe("createTinyModelFolder", () => {
 });
 
 describe("createTinyAdapterFolder", () => {
+  it("has retention scores for slots, and a linear memory or none", async () => {
+    const folder = createTinyAdapterFolder({ layerCount: 1, rank: 3, variant: "plus", linearMemory: false });
+    expect(await folder.readJson("adapter_config.json")).toMatchObject({
+      variant: "plus",
+      retention_rank: 3,
+      linear_memory: false,
+    });
+    const { tensors } = await parseSafetensorsHeader(await folder.open("adapter_model.safetensors"));
+    expect(Object.fromEntries([...tensors].map(([name, { shape }]) => [name, shape]))).toEqual({
+      "layers.0.retention.down.weight": [3, 64],
+      "layers.0.retention.down.bias": [3],
+      "layers.0.retention.up.weight": [2, 3],
+      "layers.0.retention.up.bias": [2],
+    });
+  });
+
   it("has a read gate for each layer, and the settings it is given", async () => {
     const folder = createTinyAdapterFolder({ layerCount: 1, rank: 3, context: { windowTokens: 21 } });
     expect(await folder.readJson("adapter_config.json")).toEqual({

@@ -6,6 +6,7 @@
  */
 
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import type { RandomGenerator } from "pure-rand/types/RandomGenerator";
 import { type ModelFolder, memoryModelFolder } from "../files/model-folder.ts";
 import { writeSafetensors } from "../files/safetensors-writer.ts";
 import type { ContextSettings } from "../memory/geometry.ts";
@@ -53,8 +54,12 @@ export interface TinyModelOptions extends TinyModelSizes {
 export interface TinyAdapterOptions extends TinyModelSizes {
   /** Draws the weights; default 1. */
   readonly seed?: number;
-  /** R; default 8. */
+  /** R of every network; default 8. */
   readonly rank?: number;
+  /** What is trained; default `paper`. */
+  readonly variant?: "paper" | "plus";
+  /** Whether a `plus` adapter has a linear memory; default true. */
+  readonly linearMemory?: boolean;
   /** The layers that have a gate; default all. Layers that attend within a window have none. */
   readonly gatedLayers?: readonly number[];
   /** The settings that it claims to be trained with; none by default. */
@@ -162,36 +167,56 @@ export function createTinyModelFolder(options: TinyModelOptions = {}): ModelFold
   });
 }
 
+/** Draws the tensors of a small network: `up silu(down x + b) + b'`. */
+function drawNetwork(
+  generator: RandomGenerator,
+  name: string,
+  { inSize, rank, outSize }: { readonly inSize: number; readonly rank: number; readonly outSize: number },
+): Record<string, HostTensor> {
+  const draw = (shape: readonly number[], spread: number): HostTensor => {
+    const length = shape.reduce((product, extent) => product * extent, 1);
+    return hostTensor("float32", shape, drawUniform(generator, length, 0, spread));
+  };
+  return {
+    [`${name}.down.weight`]: draw([rank, inSize], 2 * Math.sqrt(3 / inSize)),
+    [`${name}.down.bias`]: draw([rank], 0.5),
+    [`${name}.up.weight`]: draw([outSize, rank], 2 * Math.sqrt(3 / rank)),
+    [`${name}.up.bias`]: draw([outSize], 1),
+  };
+}
+
 /**
- * Creates a tiny random adapter with a read gate. Its gates are neither shut nor open, so that a stream's memory
- * shows in the logits.
+ * Creates a tiny random adapter. Its gates are neither shut nor open, so that a stream's memory shows in the logits.
  */
 export function createTinyAdapterFolder(options: TinyAdapterOptions = {}): ModelFolder {
-  const { seed = 1, rank = 8, context = {} } = options;
-  const { layerCount, queryHeadCount: H, headSize: D } = completeSizes(options);
+  const { seed = 1, rank = 8, context = {}, variant = "paper", linearMemory = true } = options;
+  const {
+    layerCount,
+    hiddenSize,
+    queryHeadCount: H,
+    keyValueHeadCount: K,
+    headSize: D,
+  } = completeSizes(options);
   const generator = xoroshiro128plus(seed);
   const tensors: Record<string, HostTensor> = {};
-  const draw = (name: string, shape: readonly number[], spread: number): void => {
-    const length = shape.reduce((product, extent) => product * extent, 1);
-    tensors[name] = hostTensor("float32", shape, drawUniform(generator, length, 0, spread));
+  const add = (layer: number, network: string, inSize: number, outSize: number): void => {
+    Object.assign(tensors, drawNetwork(generator, `layers.${layer}.${network}`, { inSize, rank, outSize }));
   };
   const every = Array.from({ length: layerCount }, (_, layer) => layer);
   for (const layer of options.gatedLayers ?? every) {
-    const prefix = `layers.${layer}.read_gate`;
-    draw(`${prefix}.down.weight`, [rank, H * D], 2 * Math.sqrt(3 / (H * D)));
-    draw(`${prefix}.down.bias`, [rank], 0.5);
-    draw(`${prefix}.up.weight`, [H, rank], 2 * Math.sqrt(3 / rank));
-    draw(`${prefix}.up.bias`, [H], 1);
+    if (variant === "paper" || linearMemory) add(layer, "read_gate", H * D, H);
+    if (variant === "plus") add(layer, "retention", hiddenSize, K);
   }
   const { sinkTokens, slotTokens, windowTokens, segmentTokens } = context;
   return memoryModelFolder("tiny-adapter", {
     "adapter_config.json": JSON.stringify({
       peft_type: "EDGEINFINITE",
-      variant: "paper",
+      variant,
       base_model_name_or_path: "tiny",
       read_gate_rank: rank,
       feature_map: "elu1",
       fusion: "convex",
+      ...(variant === "plus" && { retention_rank: rank, linear_memory: linearMemory }),
       sink_tokens: sinkTokens,
       slot_tokens: slotTokens,
       window_tokens: windowTokens,

@@ -14,6 +14,7 @@ import {
   type TinyModelOptions,
 } from "../../src/testing/tiny-model.ts";
 import { type OracleContext, readOracleModel, StreamOracle } from "./edgeinfinite-oracle.ts";
+import { SlotOracle } from "./slot-oracle.ts";
 
 /** Loads a model on the device under test. */
 export type LoadOnDevice = (folder: ModelFolder, options: LoadOptions) => Promise<Model>;
@@ -25,13 +26,32 @@ const sizes = { layerCount: 2, hiddenSize: 42, queryHeadCount: 6, keyValueHeadCo
 const streamLength = 37 + 2 * 13 + 2;
 const tokens = Array.from({ length: streamLength }, (_, index) => (index * index * 31 + 7 * index + 5) % 282);
 
-type Policy = "paper" | "streaming" | "full";
+type Policy = "paper" | "plus" | "keydiff" | "streaming" | "full";
 
-const adapterFolder = (): ModelFolder => createTinyAdapterFolder({ ...sizes, rank: 5, seed: 12 });
+const contextOf = (policy: Policy): Required<OracleContext> =>
+  policy === "plus" || policy === "keydiff"
+    ? { ...context, slotTokens: 8, windowTokens: 13 }
+    : { ...context, slotTokens: 0 };
+
+function adapterFolder(policy: Policy): ModelFolder | undefined {
+  if (policy !== "paper" && policy !== "plus") return undefined;
+  return createTinyAdapterFolder({ ...sizes, rank: 5, seed: 12, variant: policy });
+}
 
 function loadSmall(load: LoadOnDevice, policy: Policy, options: TinyModelOptions = {}): Promise<Model> {
   const folder = createTinyModelFolder({ ...sizes, mlpSize: 50, seed: 11, ...options });
-  return load(folder, { policy, context, ...(policy === "paper" && { adapter: adapterFolder() }) });
+  const adapter = adapterFolder(policy);
+  return load(folder, { policy, context: contextOf(policy), ...(adapter && { adapter }) });
+}
+
+async function createOracle(folder: ModelFolder, policy: Policy): Promise<StreamOracle | SlotOracle> {
+  const model = await readOracleModel(folder, adapterFolder(policy));
+  const own = contextOf(policy);
+  if (own.slotTokens > 0) return new SlotOracle(model, own);
+  return new StreamOracle(
+    model,
+    policy === "full" ? { ...own, windowTokens: Number.POSITIVE_INFINITY } : own,
+  );
 }
 
 /** Returns the largest absolute difference; Infinity for different lengths or NaN. */
@@ -51,10 +71,7 @@ async function measure(
   options: TinyModelOptions = {},
 ): Promise<number> {
   const folder = createTinyModelFolder({ ...sizes, mlpSize: 50, seed: 11, ...options });
-  const oracle = new StreamOracle(
-    await readOracleModel(folder, policy === "paper" ? adapterFolder() : undefined),
-    policy === "full" ? { ...context, windowTokens: Number.POSITIVE_INFINITY } : context,
-  );
+  const oracle = await createOracle(folder, policy);
   await using model = await loadSmall(load, policy, options);
   const session = model.createSession();
   let largest = 0;
@@ -73,6 +90,9 @@ function describeDefinition(load: LoadOnDevice, tolerance: number): void {
     ["paper", 1],
     ["paper", 13],
     ["paper", 64],
+    ["plus", 1],
+    ["plus", 29],
+    ["keydiff", 13],
     ["streaming", 29],
     ["full", 5],
   ])("gives the logits of the definition: policy %s, pieces of %i", async ([policy, piece], { annotate }) => {
@@ -92,8 +112,15 @@ function describeDefinition(load: LoadOnDevice, tolerance: number): void {
 
 function describeSessions(load: LoadOnDevice, tolerance: number): void {
   it("saves a stream that goes on bit for bit when restored, at any place", async () => {
-    await using model = await loadSmall(load, "paper");
-    for (const length of [5, 37, 38, 55]) {
+    for (const [policy, length] of [
+      ["paper", 5],
+      ["paper", 37],
+      ["paper", 38],
+      ["paper", 55],
+      ["plus", 38],
+      ["keydiff", 55],
+    ] as const) {
+      await using model = await loadSmall(load, policy);
       const session = model.createSession();
       await session.append(tokens.slice(0, length));
       const twin = await model.restoreSession(await session.save());

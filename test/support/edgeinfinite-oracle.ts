@@ -28,6 +28,8 @@ export interface OracleModel {
 /** Sizes the cache; a window of Infinity never commits. */
 export interface OracleContext {
   readonly sinkTokens: number;
+  /** Nothing to {@link StreamOracle}. */
+  readonly slotTokens?: number;
   readonly windowTokens: number;
   readonly segmentTokens: number;
 }

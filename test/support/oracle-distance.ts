@@ -10,10 +10,18 @@ import {
   createTinyModelFolder,
   type TinyModelOptions,
 } from "../../src/testing/tiny-model.ts";
-import { type OracleContext, readOracleModel, StreamOracle } from "./edgeinfinite-oracle.ts";
+import {
+  type OracleContext,
+  type OracleModel,
+  readOracleModel,
+  StreamOracle,
+} from "./edgeinfinite-oracle.ts";
+import { SlotOracle } from "./slot-oracle.ts";
 
 /** Odd sizes: what is padded, grouped or rounded somewhere shows. */
 export const oddContext: OracleContext = { sinkTokens: 3, windowTokens: 21, segmentTokens: 13 };
+/** The same capacity, some of it slots. */
+const oddSlotContext: OracleContext = { ...oddContext, slotTokens: 7, windowTokens: 14 };
 /** Tokens before the first commit. */
 export const oddCapacity = 37;
 const oddSizes = { layerCount: 3, hiddenSize: 42, queryHeadCount: 6, keyValueHeadCount: 2, headSize: 10 };
@@ -34,6 +42,8 @@ export interface OracleRun {
   readonly pieceTokens?: number;
   /** Layers of the adapter; default all. */
   readonly gatedLayers?: readonly number[];
+  /** Whether an adapter for `plus` has a linear memory; default true. */
+  readonly linearMemory?: boolean;
   /** Of a Llama whose frequencies are not theta^(-2i/D). */
   readonly frequencies?: readonly number[];
   readonly context?: OracleContext;
@@ -47,21 +57,40 @@ export interface OracleDistance {
   readonly range: number;
 }
 
-/** Creates the model and, for the policy `paper`, the adapter of a run. */
-export function createRunFolders({ options, policy, gatedLayers }: OracleRun): {
+const hasSlots = (policy: PolicyName): boolean => policy === "plus" || policy === "keydiff";
+
+/** Creates the model and, for a policy that needs one, the adapter of a run. */
+export function createRunFolders({ options, policy, gatedLayers, linearMemory }: OracleRun): {
   folder: ModelFolder;
   adapter: ModelFolder | undefined;
 } {
   const sizes = { ...oddSizes, ...options };
-  const { layerCount, hiddenSize, queryHeadCount, headSize } = sizes;
-  const adapterOptions = { layerCount, hiddenSize, queryHeadCount, headSize, rank: 5, seed: 12 };
+  const { layerCount, hiddenSize, queryHeadCount, keyValueHeadCount, headSize } = sizes;
+  const adapterSizes = { layerCount, hiddenSize, queryHeadCount, keyValueHeadCount, headSize };
   return {
     folder: createTinyModelFolder({ ...oddSizes, mlpSize: 50, seed: 11, ...options }),
     adapter:
-      policy === "paper"
-        ? createTinyAdapterFolder({ ...adapterOptions, ...(gatedLayers && { gatedLayers }) })
+      policy === "paper" || policy === "plus"
+        ? createTinyAdapterFolder({
+            ...adapterSizes,
+            rank: 5,
+            seed: 12,
+            variant: policy,
+            ...(gatedLayers && { gatedLayers }),
+            ...(linearMemory !== undefined && { linearMemory }),
+          })
         : undefined,
   };
+}
+
+function createOracle(
+  policy: PolicyName,
+  model: OracleModel,
+  context: OracleContext,
+): StreamOracle | SlotOracle {
+  if (hasSlots(policy)) return new SlotOracle(model, { slotTokens: 0, ...context });
+  const isFull = policy === "full";
+  return new StreamOracle(model, isFull ? { ...context, windowTokens: Number.POSITIVE_INFINITY } : context);
 }
 
 /**
@@ -69,12 +98,11 @@ export function createRunFolders({ options, policy, gatedLayers }: OracleRun): {
  * @throws Error when the commits are not those that the stream needs.
  */
 export async function measureOracleDistance(run: OracleRun): Promise<OracleDistance> {
-  const { policy, pieceTokens = 1, context = oddContext } = run;
+  const { policy, pieceTokens = 1 } = run;
+  const usual = hasSlots(policy) ? oddSlotContext : oddContext;
+  const { context = usual } = run;
   const { folder, adapter } = createRunFolders(run);
-  const oracle = new StreamOracle(
-    await readOracleModel(folder, adapter, run.frequencies),
-    policy === "full" ? { ...context, windowTokens: Number.POSITIVE_INFINITY } : context,
-  );
+  const oracle = createOracle(policy, await readOracleModel(folder, adapter, run.frequencies), context);
   await using model = await loadModel(folder, { policy, context, ...(adapter && { adapter }) });
   const session = model.createSession();
   let [largest, range] = [0, 0];
@@ -93,7 +121,7 @@ export async function measureOracleDistance(run: OracleRun): Promise<OracleDista
   }
   const expected = policy === "full" ? 0 : commitCount;
   const counts = [session.stats.commitCount, oracle.commitCount];
-  if (context === oddContext && counts.some((count) => count !== expected))
+  if (context === usual && counts.some((count) => count !== expected))
     throw new Error(`${counts} commits, not ${expected}`);
   return { largest, range };
 }

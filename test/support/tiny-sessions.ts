@@ -31,17 +31,21 @@ export const tinyContext: ContextSettings = {
 /** C of {@link tinyContext}: the token after that many brings the first commit. */
 export const tinyCapacity = 37;
 
-/** Loads the tiny model for a policy; `paper` gets the tiny adapter. */
+/** {@link tinyContext} with some of the window given to slots: C is the same. */
+export const tinySlotContext: ContextSettings = { ...tinyContext, slotTokens: 6, windowTokens: 15 };
+
+/** Loads the tiny model for a policy; `paper` and `plus` get a tiny adapter. */
 export function loadTiny(
   policy: PolicyName = "paper",
   options: LoadOptions = {},
   folder: ModelFolder = createTinyModelFolder(),
 ): Promise<Model> {
+  const isTrained = policy === "paper" || policy === "plus";
   return loadModel(folder, {
     policy,
-    context: tinyContext,
+    context: policy === "plus" || policy === "keydiff" ? tinySlotContext : tinyContext,
     threads: 1,
-    ...(policy === "paper" && { adapter: createTinyAdapterFolder() }),
+    ...(isTrained && { adapter: createTinyAdapterFolder({ variant: policy }) }),
     ...options,
   });
 }

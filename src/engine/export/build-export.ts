@@ -9,6 +9,8 @@ import { verifyGraph } from "../../graph/verify.ts";
 import type { WeightEntry } from "../../graph/weights.ts";
 import { localCapacityTokens, memoryLayers } from "../../memory/geometry.ts";
 import { masked } from "../../memory/local-attention.ts";
+import type { PolicyName } from "../../memory/policy.ts";
+import type { HeldDType } from "../checkpoint.ts";
 import type { ModelParts } from "../model-parts.ts";
 import type { SessionIdentity } from "../session-file.ts";
 import type { ExportedGraph, ExportedTensor, ExportManifest, ManifestContent } from "./manifest.ts";
@@ -25,7 +27,7 @@ export interface ExportSource {
   readonly parts: ModelParts;
   readonly tensors: ReadonlyMap<string, WeightEntry>;
   readonly identity: SessionIdentity;
-  readonly dtype: ExportManifest["model"]["dtype"];
+  readonly dtype: HeldDType;
   readonly eosTokenIds: ReadonlySet<number>;
 }
 
@@ -39,12 +41,21 @@ export interface BuiltExport {
   readonly facts: Omit<ManifestContent, "edgeinfinite" | "weights" | "files">;
 }
 
-/** Names the policy; refuses one whose state grows: no graph of fixed shapes holds it. @throws {@link UnsupportedError} */
-function boundedPolicy({ policy: { name } }: ModelParts): ExportManifest["policy"] {
-  if (name !== "full") return name;
+const slotsReason = "the manifest has no words yet for how a host chooses what stays in the slots";
+
+/** Why policies cannot be exported. */
+const reasonsAgainst: { readonly [Name in Exclude<PolicyName, ExportManifest["policy"]>]: string } = {
+  plus: slotsReason,
+  keydiff: slotsReason,
+  full: "an ordinary cache grows with the stream, and exported graphs have fixed shapes",
+};
+
+/** Names the policy. @throws {@link UnsupportedError} for one that cannot be exported. */
+function exportablePolicy({ policy: { name } }: ModelParts): ExportManifest["policy"] {
+  if (name === "paper" || name === "streaming") return name;
   throw new UnsupportedError({
     where: "policy",
-    what: "an ordinary cache grows with the stream, and exported graphs have fixed shapes",
+    what: reasonsAgainst[name],
     got: name,
     expected: "paper or streaming",
     remedy: "Choose streaming: a large window keeps as much exact.",
@@ -106,11 +117,11 @@ function describeModel(
 
 /**
  * Builds an export; reads no weights yet.
- * @throws {@link UnsupportedError} for the policy `full`; {@link InvalidModelError} naming a tensor that does not fit.
+ * @throws {@link UnsupportedError} for policies other than `paper` and `streaming`; {@link InvalidModelError} naming a tensor that does not fit.
  */
 export function buildExport(source: ExportSource): BuiltExport {
   const { parts, tensors } = source;
-  const name = boundedPolicy(parts);
+  const name = exportablePolicy(parts);
   const { family, folder, config, policy, context } = parts;
   const inference = family.buildInferenceGraph(folder.name, config, tensors, policy);
   const statics = listStaticGraphs(inference, policy, context);

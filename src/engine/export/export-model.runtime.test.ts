@@ -178,14 +178,22 @@ describe("exportModel", () => {
     expect(weights.sizeBytes).toBeLessThan(1.5 * checkpointBytes);
   });
 
-  it("refuses the policy full, whose cache grows", async () => {
-    await expect(exportTiny("full")).rejects.toThrow(/grows with the stream.*paper or streaming/);
+  it("refuses policies with slots, whose choice no graph makes", async () => {
+    for (const policy of ["plus", "keydiff"] as const) {
+      const context = { ...tinyContext, slotTokens: 3 };
+      const adapter = createTinyAdapterFolder({ variant: "plus" });
+      await expect(
+        exportModel(createTinyModelFolder(), newFolder(), { policy, context, adapter }),
+      ).rejects.toThrow(
+        new RegExp(
+          `policy: the manifest has no words yet.*slots, got "${policy}", expected paper or streaming`,
+        ),
+      );
+    }
   });
 
-  it("refuses float16, before anything is written", async () => {
-    await expect(exportTiny("streaming", { dtype: "f16" })).rejects.toThrow(
-      /^dtype: this version does not export float16, got "f16", expected auto, f32, q8 or q4\. Export f32/,
-    );
+  it("refuses the policy full, whose cache grows", async () => {
+    await expect(exportTiny("full")).rejects.toThrow(/grows with the stream.*paper or streaming/);
   });
 
   it("leaves nothing behind when it is aborted or a tensor does not fit", async () => {

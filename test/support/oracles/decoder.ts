@@ -4,11 +4,15 @@
 
 import type { Weights } from "./dense.ts";
 
-/** Attends with one token's queries, keys and values, a row a head, not rotated; gives the heads' outputs. */
+/**
+ * Attends with one token's queries, keys and values, a row a head, not rotated, and what they were projected from;
+ * gives the heads' outputs.
+ */
 export type Attend = (
   queries: readonly (readonly number[])[],
   keys: readonly (readonly number[])[],
   values: readonly (readonly number[])[],
+  hidden: readonly number[],
 ) => readonly (readonly number[])[];
 
 /** Computes a family's decoder token by token, in float64. */

@@ -49,6 +49,7 @@ export const gemma3TextOracle: MakeOracle = (config, weights) => {
         heads("q", h).map((head) => norm(head, `${prefix}.self_attn.q_norm`)),
         heads("k", h).map((head) => norm(head, `${prefix}.self_attn.k_norm`)),
         heads("v", h),
+        h,
       );
       const change = norm(project("self_attn.o_proj", attended.flat()), `${prefix}.post_attention_layernorm`);
       const middle = add(x, change);

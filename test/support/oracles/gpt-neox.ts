@@ -30,13 +30,14 @@ export const gptNeoxOracle: MakeOracle = (config, weights) => {
     embed: (tokenId) => rowOf(weight("gpt_neox.embed_in.weight"), tokenId, width),
     runLayer(layer, x, attend) {
       const prefix = `gpt_neox.layers.${layer}`;
-      const qkv = project(norm(x, `${prefix}.input_layernorm`), `${prefix}.attention.query_key_value`);
+      const h = norm(x, `${prefix}.input_layernorm`);
+      const qkv = project(h, `${prefix}.attention.query_key_value`);
       const cut = (part: number): number[][] =>
         Array.from({ length: H }, (_, head) => {
           const start = (3 * head + part) * D;
           return qkv.slice(start, start + D);
         });
-      const attended = project(attend(cut(0), cut(1), cut(2)).flat(), `${prefix}.attention.dense`);
+      const attended = project(attend(cut(0), cut(1), cut(2), h).flat(), `${prefix}.attention.dense`);
       const change = (input: readonly number[]): number[] => {
         const normed = norm(input, `${prefix}.post_attention_layernorm`);
         const inner = project(normed, `${prefix}.mlp.dense_h_to_4h`).map(activate);

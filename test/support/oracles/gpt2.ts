@@ -36,9 +36,10 @@ export const gpt2Oracle: MakeOracle = (config, weights) => {
     embed: (tokenId, position) =>
       add(rowOf(tensor("wte.weight"), tokenId, width), rowOf(tensor("wpe.weight"), position, width)),
     runLayer(layer, x, attend) {
-      const qkv = project(norm(x, `h.${layer}.ln_1`), `h.${layer}.attn.c_attn`);
+      const h = norm(x, `h.${layer}.ln_1`);
+      const qkv = project(h, `h.${layer}.attn.c_attn`);
       const cut = (part: number): number[][] => splitHeads(qkv.slice(part * width, (part + 1) * width), D);
-      const middle = add(x, project(attend(cut(0), cut(1), cut(2)).flat(), `h.${layer}.attn.c_proj`));
+      const middle = add(x, project(attend(cut(0), cut(1), cut(2), h).flat(), `h.${layer}.attn.c_proj`));
       const inner = project(norm(middle, `h.${layer}.ln_2`), `h.${layer}.mlp.c_fc`).map(geluTanh);
       return add(middle, project(inner, `h.${layer}.mlp.c_proj`));
     },

@@ -66,7 +66,12 @@ export function makeLlamaOracle(changesOf: (config: OracleConfig) => LlamaChange
         const prefix = `model.layers.${layer}`;
         const attention = `${prefix}.self_attn`;
         const h = rmsNorm(x, weight(`${prefix}.input_layernorm.weight`), epsilon);
-        const attended = attend(heads(attention, "q", h), heads(attention, "k", h), heads(attention, "v", h));
+        const attended = attend(
+          heads(attention, "q", h),
+          heads(attention, "k", h),
+          heads(attention, "v", h),
+          h,
+        );
         const middle = add(x, scale(project(`${attention}.o_proj`, attended.flat()), residualScale));
         const n = rmsNorm(middle, weight(`${prefix}.post_attention_layernorm.weight`), epsilon);
         const up = project(`${prefix}.mlp.up_proj`, n);

@@ -29,6 +29,7 @@ export const olmo2Oracle: MakeOracle = (config, weights) => {
         splitHeads(query, headSize),
         splitHeads(key, headSize),
         splitHeads(value, headSize),
+        x,
       );
       const attended = multiply(tensor("self_attn.o_proj"), heads.flat());
       const middle = add(x, rmsNorm(attended, tensor("post_attention_layernorm"), epsilon));

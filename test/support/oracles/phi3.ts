@@ -39,10 +39,11 @@ export const phi3Oracle: MakeOracle = (config, weights) => {
     embed: (tokenId) => rowOf(weight("model.embed_tokens.weight"), tokenId, config.number("hidden_size")),
     runLayer(layer, x, attend) {
       const tensor = (name: string): Float64Array => weight(`model.layers.${layer}.${name}.weight`);
-      const qkv = multiply(tensor("self_attn.qkv_proj"), rmsNorm(x, tensor("input_layernorm"), epsilon));
+      const h = rmsNorm(x, tensor("input_layernorm"), epsilon);
+      const qkv = multiply(tensor("self_attn.qkv_proj"), h);
       const cut = (from: number, to: number): number[][] =>
         splitHeads(qkv.slice(from * headSize, to * headSize), headSize);
-      const heads = attend(cut(0, H), cut(H, H + K), cut(H + K, H + 2 * K));
+      const heads = attend(cut(0, H), cut(H, H + K), cut(H + K, H + 2 * K), h);
       const middle = add(x, multiply(tensor("self_attn.o_proj"), heads.flat()));
       const both = multiply(
         tensor("mlp.gate_up_proj"),

@@ -1,0 +1,183 @@
+/**
+ * The policies with retained slots: B tokens a layer and key/value head stay exact, chosen at each commit.
+ *
+ * `plus` chooses by a trained retention score, and what leaves may go into a linear memory. `keydiff` chooses by
+ * KeyDiff (Park et al., arXiv 2504.15364), which nothing has to be trained for, and forgets what leaves.
+ * Learned scores of what to keep: Locret (arXiv 2410.01805), TRIM-KV (arXiv 2512.03324).
+ */
+
+import { InvalidRequestError } from "../errors.ts";
+import type { GraphBuilder } from "../graph/builder.ts";
+import type { Value } from "../graph/graph.ts";
+import { type Adapter, designOf } from "./adapter.ts";
+import {
+  type AttentionGeometry,
+  type ContextSettings,
+  localCapacityTokens,
+  memoryLayers,
+} from "./geometry.ts";
+import { movedLayers } from "./kept-keys.ts";
+import { KeySums, writeKeyDifference } from "./key-difference.ts";
+import { localSwitches, tokensSymbol } from "./local-attention.ts";
+import type { AttentionWriter, MemoryPolicy, PolicyName } from "./policy.ts";
+import { beginGatedAttention, beginLocalAttention, beginWithAdapter } from "./segmented-policies.ts";
+import { commitCountAt, memorySwitch } from "./segmented-state.ts";
+import { buildSlotCommit } from "./slot-commit.ts";
+import { type SlotDesign, SlotState, tokenNumbersName } from "./slot-state.ts";
+import { TokenNetworksWriter } from "./token-networks.ts";
+
+/** Is what gives the new tokens their numbers. */
+interface NumberSource {
+  note(layer: number, inputs: { readonly key: Value; readonly hidden: Value }): void;
+  /** Gives the numbers `[N, kinds, K, T]`, and what else the state takes in. */
+  finish(): { readonly numbers: Value; readonly others: readonly Value[] };
+}
+
+/** Adds to a writer that every token gets its numbers. */
+function withNumbers(
+  b: GraphBuilder,
+  geometry: AttentionGeometry,
+  writer: AttentionWriter,
+  source: NumberSource,
+): AttentionWriter {
+  const withSlots = new Set(memoryLayers(geometry));
+  return {
+    positions: writer.positions,
+    attend(layer, inputs) {
+      if (withSlots.has(layer)) source.note(layer, inputs);
+      return writer.attend(layer, inputs);
+    },
+    finish() {
+      const { numbers, others } = source.finish();
+      return [...writer.finish(), b.named(tokenNumbersName, numbers), ...others];
+    },
+  };
+}
+
+type ArraySizes = ReturnType<MemoryPolicy["arraySizes"]>;
+
+/** Lists the arrays of a state whose cache holds so many tokens. */
+function arraySizesOf({ geometry, context, ...design }: SlotDesign, usedTokens: number): ArraySizes {
+  const { layerCount: L, keyValueHeadCount: K, headSize: D } = geometry;
+  const N = memoryLayers(geometry).length;
+  const keptRows = movedLayers(geometry, context).reduce((sum, { rows }) => sum + rows, 0);
+  const [float32, float64] = ["float32" as const, "float64" as const];
+  const sizes: ArraySizes = [
+    { name: "keys", length: L * K * usedTokens * D, dtype: float32 },
+    { name: "values", length: L * K * usedTokens * D, dtype: float32 },
+    { name: "kept_keys", length: keptRows * K * D, dtype: float32 },
+    { name: "token_numbers", length: N * design.numberKinds.length * K * usedTokens, dtype: float32 },
+    { name: "gate_sums", length: design.remembers ? N : 0, dtype: float64 },
+  ];
+  const sums = [{ name: "key_sums", length: KeySums.lengthFor(geometry), dtype: float64 }];
+  const memory = [
+    { name: "memory_matrix", length: N * K * D * D, dtype: float32 },
+    { name: "memory_normalizer", length: N * K * D, dtype: float32 },
+  ];
+  return [...sizes, ...(design.createKeySums === undefined ? [] : sums), ...(design.remembers ? memory : [])];
+}
+
+function createSlotPolicy(
+  name: PolicyName,
+  design: SlotDesign,
+  beginAttention: MemoryPolicy["beginAttention"],
+): MemoryPolicy {
+  const { geometry, context, remembers } = design;
+  const usedAt = (length: number): number => length - commitCountAt(context, length) * context.segmentTokens;
+  const bytes = arraySizesOf(design, localCapacityTokens(context)).reduce(
+    (sum, { length, dtype }) => sum + length * (dtype === "float64" ? 8 : 4),
+    0,
+  );
+  return {
+    name,
+    maxLengthTokens: Number.POSITIVE_INFINITY,
+    stateBytesAt: () => bytes,
+    beginAttention,
+    switches: (tokenCount, path) => ({ ...localSwitches(tokenCount), ...(remembers && memorySwitch(path)) }),
+    buildCommitGraph: () => buildSlotCommit(geometry, context, remembers),
+    createState: (memory) => SlotState.create(design, memory),
+    arraySizes: (lengthTokens) => arraySizesOf(design, usedAt(lengthTokens)),
+    restoreState: (lengthTokens, arrays, memory) =>
+      SlotState.restore(design, { lengthTokens, usedTokens: usedAt(lengthTokens) }, arrays, memory),
+  };
+}
+
+/**
+ * Creates the policy of trained slots.
+ * @throws {@link InvalidRequestError} for an adapter of another variant, or when nothing would be remembered.
+ */
+export function createPlusPolicy(
+  geometry: AttentionGeometry,
+  context: ContextSettings,
+  adapter: Adapter,
+): MemoryPolicy {
+  const { retentionRank, linearMemory } = designOf(adapter, "plus");
+  if (linearMemory === undefined && context.slotTokens === 0) {
+    throw new InvalidRequestError({
+      where: "context.slotTokens",
+      what: `the adapter ${adapter.name} has no linear memory, so that without slots nothing would be remembered`,
+      got: 0,
+      expected: "at least 1",
+      remedy: 'Choose policy "streaming" to remember nothing.',
+    });
+  }
+  const design: SlotDesign = {
+    geometry,
+    context,
+    numberKinds: ["retention"],
+    remembers: linearMemory !== undefined,
+    createKeySums: undefined,
+  };
+  return createSlotPolicy("plus", design, (b) =>
+    beginWithAdapter(adapter, (weights) => {
+      const writer =
+        linearMemory === undefined
+          ? beginLocalAttention(b, geometry)
+          : beginGatedAttention(b, geometry, weights, linearMemory.readGateRank);
+      const networks = new TokenNetworksWriter(b, geometry, weights, [
+        { name: "retention", rank: retentionRank },
+      ]);
+      return withNumbers(b, geometry, writer, {
+        note: (layer, { hidden }) => networks.note(layer, hidden),
+        finish: () => ({ numbers: networks.finish(), others: [] }),
+      });
+    }),
+  );
+}
+
+/**
+ * Creates the policy of slots that nothing was trained for.
+ * @throws {@link InvalidRequestError} without slots.
+ */
+export function createKeyDifferencePolicy(
+  geometry: AttentionGeometry,
+  context: ContextSettings,
+): MemoryPolicy {
+  if (context.slotTokens === 0) {
+    throw new InvalidRequestError({
+      where: "context.slotTokens",
+      what: "keydiff remembers in slots alone",
+      got: 0,
+      expected: "at least 1",
+      remedy: 'Choose a number of slots, or policy "streaming".',
+    });
+  }
+  const design: SlotDesign = {
+    geometry,
+    context,
+    numberKinds: ["retention"],
+    remembers: false,
+    createKeySums: () => new KeySums(geometry),
+  };
+  const { keyValueHeadCount: K } = geometry;
+  return createSlotPolicy("keydiff", design, (b) => {
+    const keys: Value[] = [];
+    return withNumbers(b, geometry, beginLocalAttention(b, geometry), {
+      note: (_, { key }) => keys.push(key),
+      finish() {
+        const { scores, newSums } = writeKeyDifference(b, geometry, keys);
+        return { numbers: b.reshape(scores, [keys.length, 1, K, tokensSymbol]), others: [newSums] };
+      },
+    });
+  });
+}

@@ -1,0 +1,280 @@
+/**
+ * The state of a stream with retained slots: sinks, slots, window and segment exact, the rest compressed or gone.
+ *
+ * In the cache, slots are ordinary places behind the sinks. Local keys are rotated at their index in the stream and
+ * stay so; a commit rotates sinks and slots anew, to their place + T * commits, which comes to the in-cache positions
+ * of DESIGN, since only differences count. Until the first commit all places hold plain local tokens.
+ */
+
+import { InternalError } from "../errors.ts";
+import type { NamedTensors, RuntimeSession } from "../runtime/runtime.ts";
+import { hostFloats, releaseTensors, type Tensor, type TensorMemory } from "../runtime/tensor-memory.ts";
+import {
+  type AttentionGeometry,
+  type ContextSettings,
+  localCapacityTokens,
+  memoryLayers,
+} from "./geometry.ts";
+import { KeptKeys } from "./kept-keys.ts";
+import type { KeySums } from "./key-difference.ts";
+import { LinearMemory } from "./linear-memory.ts";
+import { absorbLocal, localAttentionFeeds, pastKeysName, pastValuesName } from "./local-attention.ts";
+import type { LocalCache } from "./local-cache.ts";
+import type { MemoryState, StateArray, TokenCounts } from "./policy.ts";
+import { createSegmentedCache, gateOpeningName, memorySwitch } from "./segmented-state.ts";
+import { movedKeysName, slotCommitFeeds, slotKeysName, slotValuesName } from "./slot-commit.ts";
+import { chooseHighest, type NumberKind, TokenNumbers } from "./token-numbers.ts";
+
+/** Names the output of the inference graph with the numbers of the new tokens, `[N, kinds, K, T]`. */
+export const tokenNumbersName = "token_numbers";
+
+/** Says what states of a policy are made of. */
+export interface SlotDesign {
+  readonly geometry: AttentionGeometry;
+  readonly context: ContextSettings;
+  /** What every token carries. */
+  readonly numberKinds: readonly NumberKind[];
+  /** Whether what leaves goes into a linear memory. */
+  readonly remembers: boolean;
+  /** Makes what the policy sums over the whole stream; undefined when it sums nothing. */
+  readonly createKeySums: (() => KeySums) | undefined;
+}
+
+interface SlotParts {
+  readonly lengthTokens: number;
+  readonly cache: LocalCache;
+  readonly keptKeys: KeptKeys;
+  readonly numbers: TokenNumbers;
+  readonly memory: LinearMemory | undefined;
+  /** Sums over gated tokens of the mean gate opening, `[N]`; empty without a memory. */
+  readonly gateSums: Float64Array;
+  readonly keySums: KeySums | undefined;
+}
+
+/** Is the state of the policies `plus` and `keydiff`. */
+export class SlotState implements MemoryState {
+  readonly #design: SlotDesign;
+  readonly #parts: SlotParts;
+  #length: number;
+  #commits: number;
+
+  private constructor(design: SlotDesign, parts: SlotParts) {
+    this.#design = design;
+    this.#parts = parts;
+    this.#length = parts.lengthTokens;
+    this.#commits = (parts.lengthTokens - parts.cache.usedTokens) / design.context.segmentTokens;
+  }
+
+  /** Creates an empty state. */
+  static create(design: SlotDesign, memory?: TensorMemory): SlotState {
+    const { geometry, context, numberKinds: kinds, remembers, createKeySums } = design;
+    const layerCount = memoryLayers(geometry).length;
+    const capacityTokens = localCapacityTokens(context);
+    const headCount = geometry.keyValueHeadCount;
+    return new SlotState(design, {
+      lengthTokens: 0,
+      cache: createSegmentedCache(geometry, context, memory),
+      keptKeys: new KeptKeys(geometry, context, memory),
+      numbers: new TokenNumbers({ layerCount, headCount, kinds, capacityTokens }),
+      memory: remembers ? new LinearMemory(geometry, memory) : undefined,
+      gateSums: new Float64Array(remembers ? layerCount : 0),
+      keySums: createKeySums?.(),
+    });
+  }
+
+  /**
+   * Restores a state from the arrays that {@link SlotState.exportArrays} gave.
+   * @param usedTokens tokens in the cache.
+   */
+  static restore(
+    design: SlotDesign,
+    tokens: { readonly lengthTokens: number; readonly usedTokens: number },
+    arrays: ReadonlyMap<string, Float32Array | Float64Array>,
+    memory?: TensorMemory,
+  ): SlotState {
+    const floats = (name: string): Float32Array => {
+      const data = arrays.get(name);
+      if (data instanceof Float32Array) return data;
+      throw new InternalError({ where: "restore", what: `array ${name} is missing` });
+    };
+    const doubles = (name: string): Float64Array => {
+      const data = arrays.get(name);
+      if (data instanceof Float64Array) return data;
+      throw new InternalError({ where: "restore", what: `array ${name} is missing` });
+    };
+    const { lengthTokens, usedTokens } = tokens;
+    const parts = SlotState.create(design, memory).#parts;
+    parts.cache.import(floats("keys"), floats("values"), usedTokens);
+    parts.keptKeys.import(floats("kept_keys"));
+    if (usedTokens > 0) parts.numbers.write(floats("token_numbers"), 0, usedTokens);
+    parts.memory?.import(floats("memory_matrix"), floats("memory_normalizer"));
+    parts.gateSums.set(doubles("gate_sums"));
+    parts.keySums?.import(doubles("key_sums"));
+    return new SlotState(design, { ...parts, lengthTokens });
+  }
+
+  get lengthTokens(): number {
+    return this.#length;
+  }
+
+  get commitCount(): number {
+    return this.#commits;
+  }
+
+  get sizeBytes(): number {
+    const { cache, keptKeys, numbers, memory, gateSums, keySums } = this.#parts;
+    const exact = cache.sizeBytes + keptKeys.sizeBytes + numbers.sizeBytes;
+    return exact + (memory?.sizeBytes ?? 0) + gateSums.byteLength + (keySums?.sizeBytes ?? 0);
+  }
+
+  get #leftTokens(): number {
+    return this.#commits * this.#design.context.segmentTokens;
+  }
+
+  get tokenCounts(): TokenCounts {
+    const { sinkTokens, slotTokens } = this.#design.context;
+    const sinks = Math.min(sinkTokens, this.#length);
+    const slots = this.#commits > 0 ? slotTokens : 0;
+    const local = this.#parts.cache.usedTokens - sinks - slots;
+    const [left, { remembers }] = [this.#leftTokens, this.#design];
+    return { sinks, slots, local, memory: remembers ? left : 0, dropped: remembers ? 0 : left };
+  }
+
+  get path(): "base" | "gated" {
+    return this.#design.remembers && this.#commits > 0 ? "gated" : "base";
+  }
+
+  get meanGateOpening(): readonly number[] {
+    const count = this.#length - Math.min(this.#length, localCapacityTokens(this.#design.context));
+    return count === 0 ? [] : Array.from(this.#parts.gateSums, (sum) => sum / count);
+  }
+
+  get roomTokens(): number {
+    const { context } = this.#design;
+    return Math.min(localCapacityTokens(context) - this.#parts.cache.usedTokens, context.segmentTokens);
+  }
+
+  feeds(tokenCount: number): NamedTensors {
+    const { geometry, remembers } = this.#design;
+    const { cache, memory, keySums } = this.#parts;
+    return {
+      ...localAttentionFeeds(geometry, cache, this.#length, tokenCount),
+      ...memory?.feeds(),
+      ...(remembers && memorySwitch(this.path)),
+      ...keySums?.feeds(tokenCount),
+    };
+  }
+
+  absorb(outputs: NamedTensors, tokenCount: number): void {
+    const { cache, numbers, gateSums, keySums } = this.#parts;
+    const place = cache.usedTokens;
+    const newNumbers = hostFloats(outputs[tokenNumbersName], tokenNumbersName);
+    absorbLocal(this.#design.geometry, cache, outputs, tokenCount);
+    numbers.write(newNumbers, place, tokenCount);
+    keySums?.absorb(outputs);
+    this.#length += tokenCount;
+    if (this.path === "base") return;
+    for (const [layer, mean] of hostFloats(outputs[gateOpeningName], gateOpeningName).entries())
+      gateSums[layer] = (gateSums[layer] ?? 0) + mean * tokenCount;
+  }
+
+  /** Chooses what stays of the candidates of every layer and head, `[N, K, B]`. */
+  #choose(): Int32Array {
+    const { geometry, context } = this.#design;
+    const { sinkTokens: S, slotTokens: B, segmentTokens: T } = context;
+    const { keyValueHeadCount: K } = geometry;
+    const chosen = new Int32Array(memoryLayers(geometry).length * K * B);
+    for (let index = 0; index < chosen.length / Math.max(1, B); index++) {
+      const scores = this.#parts.numbers.row("retention", Math.floor(index / K), index % K);
+      chosen.set(chooseHighest(scores.subarray(S, S + B + T), B), index * B);
+    }
+    return chosen;
+  }
+
+  /** Says what share of each candidate leaves for the linear memory, `[N, K, B + T]`. */
+  #sharesOf(chosen: Int32Array): Float32Array {
+    const { geometry, context } = this.#design;
+    const { slotTokens: B, segmentTokens: T } = context;
+    const rows = memoryLayers(geometry).length * geometry.keyValueHeadCount;
+    const shares = new Float32Array(rows * (B + T)).fill(1);
+    for (const [at, index] of chosen.entries()) shares[Math.floor(at / B) * (B + T) + index] = 0;
+    return shares;
+  }
+
+  async commit(session: RuntimeSession<Tensor> | undefined): Promise<void> {
+    if (session === undefined) throw new InternalError({ where: "commit", what: "no commit graph" });
+    const { geometry, context, remembers } = this.#design;
+    const { cache, keptKeys, numbers, memory } = this.#parts;
+    const { sinkTokens: S, slotTokens: B, segmentTokens: T } = context;
+    // What can fail comes before what changes the state.
+    if (this.#commits === 0) await keptKeys.takeFrom(cache);
+    const chosen = this.#choose();
+    const feeds: Record<string, Tensor> = {
+      ...keptKeys.feeds(),
+      ...memory?.feeds(),
+      ...slotCommitFeeds(geometry, context, {
+        commitCount: this.#commits,
+        chosen,
+        shares: remembers ? this.#sharesOf(chosen) : undefined,
+      }),
+    };
+    for (const layer of memoryLayers(geometry)) {
+      feeds[pastKeysName(layer)] = cache.keys(layer);
+      feeds[pastValuesName(layer)] = cache.values(layer);
+    }
+    const outputs = await session.run(feeds);
+    memory?.absorb(outputs);
+    cache.drop(S, T);
+    for (let layer = 0; layer < geometry.layerCount; layer++) {
+      const [moved, slotKeys] = [outputs[movedKeysName(layer)], outputs[slotKeysName(layer)]];
+      const slotValues = outputs[slotValuesName(layer)];
+      if (slotKeys !== undefined) keptKeys.replaceSlots(layer, slotKeys);
+      if (slotValues !== undefined) cache.overwrite(layer, "values", S, slotValues);
+      if (moved === undefined) continue;
+      // Of a layer without rotary embedding only the slots come: its sinks stay as they are.
+      cache.overwrite(layer, "keys", keptKeys.has(layer) ? 0 : S, moved);
+    }
+    numbers.keep(chosen, { from: S, count: B + T, keep: B });
+    this.#commits += 1;
+    releaseTensors(outputs);
+  }
+
+  clone(): SlotState {
+    const { cache, keptKeys, numbers, memory, gateSums, keySums } = this.#parts;
+    return new SlotState(this.#design, {
+      lengthTokens: this.#length,
+      cache: cache.clone(),
+      keptKeys: keptKeys.clone(),
+      numbers: numbers.clone(),
+      memory: memory?.clone(),
+      gateSums: gateSums.slice(),
+      keySums: keySums?.clone(),
+    });
+  }
+
+  release(): void {
+    this.#parts.cache.release();
+    this.#parts.keptKeys.release();
+    this.#parts.memory?.release();
+  }
+
+  async exportArrays(): Promise<readonly StateArray[]> {
+    const { cache, keptKeys, numbers, memory, gateSums, keySums } = this.#parts;
+    const { keys, values } = await cache.export();
+    const arrays: StateArray[] = [
+      { name: "keys", data: keys },
+      { name: "values", data: values },
+      { name: "kept_keys", data: await keptKeys.export() },
+      { name: "token_numbers", data: numbers.export(cache.usedTokens) },
+      { name: "gate_sums", data: gateSums.slice() },
+    ];
+    if (keySums !== undefined) arrays.push({ name: "key_sums", data: keySums.export() });
+    if (memory === undefined) return arrays;
+    const { matrix, normalizer } = await memory.export();
+    return [
+      ...arrays,
+      { name: "memory_matrix", data: matrix },
+      { name: "memory_normalizer", data: normalizer },
+    ];
+  }
+}
