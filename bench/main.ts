@@ -17,8 +17,8 @@ import os from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { weightDTypes } from "../src/engine/memory-estimate.ts";
 import { defaultContext } from "../src/memory/geometry.ts";
+import { bytesPerWeight, type WeightFormat } from "./decoder-arithmetic.ts";
 import { drawReport } from "./report-plot.ts";
 import { formatReport } from "./report-table.ts";
 import { type Results, readResults, type Setup, writeResults } from "./results.ts";
@@ -75,7 +75,8 @@ function parseCounts(option: string, text: string): number[] {
 }
 
 function findSubject({ model, dtype, adapter, shape, gguf }: Options): Promise<Subject> {
-  if (model !== undefined) return openSubject(model, choose("dtype", dtype, weightDTypes), adapter);
+  const dtypes: readonly (WeightFormat | "auto")[] = ["auto", ...keysOf(bytesPerWeight)];
+  if (model !== undefined) return openSubject(model, choose("dtype", dtype, dtypes), adapter);
   return prepareSubject(
     cacheFolder,
     choose("shape", shape, keysOf(shapes)),

@@ -107,7 +107,7 @@ export async function prepareSubject(
 /** Describes a checkpoint's folder that the user names; it needs the fields that random checkpoints have. */
 export async function openSubject(
   folder: string,
-  dtype: WeightDType | "auto",
+  dtype: WeightFormat | "auto",
   adapter: string | undefined,
 ): Promise<Subject> {
   const config: RandomCheckpointConfig = JSON.parse(await readFile(join(folder, "config.json"), "utf8"));

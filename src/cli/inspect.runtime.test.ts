@@ -67,6 +67,19 @@ describe("edgeinfinite inspect", () => {
     expect(bfloat16?.tensors).toEqual(tensors("bfloat16", 2 * parameterCount));
   });
 
+  it("tells the memory of weights in float16, whatever this machine has", async () => {
+    const inspectAs = async (dtype: string) => {
+      const { status, stdout } = await runCommand(["inspect", model, "--dtype", dtype, "--json"]);
+      expect(status).toBe(0);
+      const [found] = parseJsonLines(stdout) as unknown as { memory: { weightBytes: number } }[];
+      return found?.memory.weightBytes ?? Number.NaN;
+    };
+    const [float32, float16] = [await inspectAs("f32"), await inspectAs("f16")];
+    // Half of it, and the tied embedding once instead of twice; norms stay.
+    expect(float16).toBeLessThan(0.5 * float32);
+    expect(float16).toBeGreaterThan(0.35 * float32);
+  });
+
   it("lays it out for people", async () => {
     const { status, stdout } = await runCommand(["inspect", model, "--window", "64", "--segment", "32"]);
     expect(status).toBe(0);

@@ -27,7 +27,7 @@ export const memoryOptions = {
   dtype: {
     type: "string",
     value: "D",
-    help: "how weights are held: auto (as the file has them), f32, q8 or q4",
+    help: "how weights are held: auto (as the file has them), f32, f16 (on webgpu), q8 or q4",
   },
   revision: { type: "string", value: "R", help: "a branch, tag or commit of a hub model" },
 } as const;

@@ -248,6 +248,7 @@ describe("bad input", () => {
     ["an empty window", 2, ["--model", "M", "--window", "0", "Hello"]],
     ["more than the trained positions", 2, ["--model", "M", "--window", "4000", "Hello"]],
     ["an unknown device", 4, ["--model", "M", "--device", "abacus", "Hello"]],
+    ["float16 on a CPU", 4, ["--model", "M", "--dtype", "f16", "Hello"]],
     ["no thread", 2, ["--model", "M", "--threads", "0", "Hello"]],
     ["the policy paper without an adapter", 2, ["--model", "M", "--policy", "paper", "Hello"]],
     ["stdin twice", 2, ["--model", "M", "--file", "-", "-"]],

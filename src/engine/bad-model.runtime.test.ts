@@ -56,7 +56,7 @@ describe("settings are refused", () => {
       { policy: "paper" },
       /^policy: paper needs a trained memory.*Pass an adapter/,
     ],
-    ["a dtype", { dtype: "q3" }, /^dtype: .*got "q3", expected auto, f32, q8, q4/],
+    ["a dtype", { dtype: "q3" }, /^dtype: .*got "q3", expected auto, f32, f16, q8, q4/],
     ["a device", { device: "tpu" }, /^device: .*got "tpu", expected cpu or webgpu/],
     ...[0, -2, 1.5, Number.NaN, "2"].map((threads): readonly [string, object, RegExp] => [
       `threads ${threads}`,

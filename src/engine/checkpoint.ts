@@ -12,7 +12,7 @@ import type { HeldWeight } from "./held-weights.ts";
 import type { QuantizedDType } from "./quantized-weights.ts";
 
 /** Names how weights are held in memory; `stored` is as the file has them, in blocks. */
-export type HeldDType = "f32" | "stored" | QuantizedDType;
+export type HeldDType = "f32" | "f16" | "stored" | QuantizedDType;
 
 /** Is a tensor in a file. */
 export interface StoredTensor {

@@ -246,7 +246,7 @@ describe("gpt2", () => {
   it("is not quantised on load, by name", async () => {
     const { folder } = createRunFolders({ options, policy: "full" });
     await expect(loadModel(folder, { dtype: "q8" })).rejects.toThrow(
-      'dtype: this version does not quantise gpt2, which keeps its matrices transposed, got "q8", expected f32.',
+      'dtype: this version does not quantise gpt2, which keeps its matrices transposed, got "q8", expected f32 or f16.',
     );
   });
 });

@@ -15,6 +15,7 @@ import { decodeGguf, isGgufBlockType, repackedFormat, repackGguf } from "../tens
 import { elementCount } from "../tensor/shape.ts";
 import { createGgufTokenizer, ggufEosTokenIds } from "../text/gguf-tokenizer.ts";
 import type { Checkpoint, HeldDType } from "./checkpoint.ts";
+import { narrowValues } from "./half-weights.ts";
 import type { HeldWeight, PlainDType, PlainElements } from "./held-weights.ts";
 import { quantizedFormats } from "./quantized-weights.ts";
 
@@ -84,6 +85,13 @@ function holdWidened(weight: GgufWeight): HeldWeight {
   return { name, shape, format: "float32", hasOffsets: false, read };
 }
 
+function holdNarrowed(weight: GgufWeight): HeldWeight {
+  const { name, shape, type } = weight;
+  const read = async (signal?: AbortSignal) =>
+    narrowValues(name, decodeGguf(type, await readRows(weight, signal)));
+  return { name, shape, format: "float16", hasOffsets: false, read };
+}
+
 function holdQuantized(weight: GgufWeight, format: BlockFormat): HeldWeight {
   const { name, shape, type } = weight;
   const columns = shape[1] ?? 0;
@@ -98,6 +106,7 @@ function holdWeight(weight: GgufWeight, dtype: HeldDType): HeldWeight {
   const isMatrix = shape.length === 2;
   const stored = isGgufBlockType(type) ? repackedFormat(type).format : undefined;
   if (dtype === "f32" || (stored !== undefined && !isMatrix)) return holdWidened(weight);
+  if (dtype === "f16") return isMatrix && type !== "F16" ? holdNarrowed(weight) : holdStored(weight);
   if (dtype === "stored") return holdStored(weight);
   const format = quantizedFormats[dtype];
   if (stored?.bits === format.bits) return holdStored(weight);

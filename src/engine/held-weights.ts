@@ -1,6 +1,6 @@
 /**
- * The file that weights are held in when they are not held as the checkpoint has them: matrices in blocks, the
- * rest as float32.
+ * The file that weights are held in when they are not held as the checkpoint has them: matrices in blocks or in
+ * float16, the rest as float32.
  *
  * It is an ordinary safetensors file: `NAME:scales` float32, `NAME:offsets` float32 if there are offsets and
  * `NAME:blocks` uint8 for a matrix, NAME for what stays plain. Matrices that one product can cover lie behind
@@ -68,6 +68,8 @@ export function heldBytes(weight: HeldWeight): number {
 
 function isOneFormat(group: readonly HeldWeight[]): boolean {
   const [first] = group;
+  if (first?.format === "float16")
+    return group.every(({ format, shape }) => format === "float16" && shape[1] === first.shape[1]);
   if (first === undefined || typeof first.format === "string") return false;
   const { bits, blockSize } = first.format;
   return group.every(

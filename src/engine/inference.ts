@@ -5,7 +5,7 @@
  * working memory would add up.
  */
 
-import { DisposedError } from "../errors.ts";
+import { DisposedError, UnsupportedError } from "../errors.ts";
 import type { MemoryPolicy, MemoryState } from "../memory/policy.ts";
 import { inferenceNames } from "../models/decoder.ts";
 import { Mutex } from "../runtime/mutex.ts";
@@ -19,6 +19,29 @@ import {
 } from "../runtime/tensor-memory.ts";
 import { hostTensor } from "../tensor/host-tensor.ts";
 
+/** Says where and in what graphs compute. */
+export interface InferenceOptions {
+  /** Where states live: on the host, unless the runtime has a place for them. */
+  readonly memory?: TensorMemory | undefined;
+  /** Whether products are computed in float16, whose range numbers can leave. */
+  readonly isHalf?: boolean;
+}
+
+/**
+ * Refuses logits that are not numbers. An infinity anywhere in a run makes them so: the next norm makes NaN of it,
+ * and a token's NaN goes into what every later one attends to. (In the last layer, only the last token counts.)
+ */
+function assertFinite(logits: Float32Array): void {
+  if (logits.every(Number.isFinite)) return;
+  throw new UnsupportedError({
+    where: "dtype",
+    what: "a product of this model has left the range of float16",
+    got: "f16",
+    expected: "numbers up to 65504",
+    remedy: 'Load it with dtype "q8" or "f32".',
+  });
+}
+
 /** Runs a model's graphs. */
 export class Inference implements AsyncDisposable {
   readonly policy: MemoryPolicy;
@@ -26,20 +49,21 @@ export class Inference implements AsyncDisposable {
   readonly memory: TensorMemory;
   readonly #forward: RuntimeSession<Tensor>;
   readonly #commit: RuntimeSession<Tensor> | undefined;
+  readonly #isHalf: boolean;
   readonly #mutex = new Mutex();
   #isDisposed = false;
 
-  /** @param memory where states live: on the host, unless the runtime has a place for them. */
   constructor(
     policy: MemoryPolicy,
     forward: RuntimeSession<Tensor>,
     commit: RuntimeSession<Tensor> | undefined,
-    memory: TensorMemory = hostMemory,
+    { memory = hostMemory, isHalf = false }: InferenceOptions = {},
   ) {
     this.policy = policy;
     this.#forward = forward;
     this.#commit = commit;
     this.memory = memory;
+    this.#isHalf = isHalf;
   }
 
   /** Creates an empty state. @throws {@link OutOfMemoryError} when there is no room for it. */
@@ -51,6 +75,7 @@ export class Inference implements AsyncDisposable {
    * Reads one run of tokens, after a commit when one is due.
    * @param tokenIds at least one, at most {@link MemoryState.roomTokens} after the commit.
    * @returns the logits of the last one, float32 `[V]`.
+   * @throws {@link UnsupportedError} when float16 could not hold a product; the state is as it was then.
    */
   read(state: MemoryState, tokenIds: readonly number[]): Promise<Float32Array> {
     return this.#mutex.run(async () => {
@@ -63,8 +88,12 @@ export class Inference implements AsyncDisposable {
         [inferenceNames.logitRows]: hostTensor("int64", [1], BigInt64Array.of(BigInt(count - 1))),
       });
       const logits = hostFloats(outputs[inferenceNames.logits], inferenceNames.logits);
-      state.absorb(outputs, count);
-      releaseTensors(outputs);
+      try {
+        if (this.#isHalf) assertFinite(logits);
+        state.absorb(outputs, count);
+      } finally {
+        releaseTensors(outputs);
+      }
       return logits;
     });
   }

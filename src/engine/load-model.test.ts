@@ -110,6 +110,20 @@ describe("estimateMemory", () => {
     );
   });
 
+  it("counts matrices of float16 two bytes a weight, a tied embedding once, on any device", async () => {
+    const norms = 5 * 64;
+    const matrices = 2 * (64 * 64 * 2 + 2 * 32 * 64 + 3 * 64 * 128) + 282 * 64;
+    for (const [tied, stored] of [
+      [true, "float32"],
+      [true, "float16"],
+      [false, "bfloat16"],
+    ] as const) {
+      const folder = createTinyModelFolder({ tied, dtype: stored });
+      const { weightBytes } = await estimateMemoryOn(platform, folder, { dtype: "f16" });
+      expect(weightBytes).toBe(2 * (matrices + (tied ? 0 : 282 * 64)) + 4 * norms);
+    }
+  });
+
   it("tells the state of an ordinary cache at the model's longest stream", async () => {
     const at = async (maxPositions: number): Promise<number> =>
       (await estimateMemoryOn(platform, createTinyModelFolder({ maxPositions }), { policy: "full" }))

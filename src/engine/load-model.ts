@@ -12,6 +12,7 @@ import type { WeightEntry } from "../graph/weights.ts";
 import { isNewRows } from "../memory/local-attention.ts";
 import type { Runtime, RuntimeSession } from "../runtime/runtime.ts";
 import type { Tensor } from "../runtime/tensor-memory.ts";
+import { assertComputesFloat16, multiplyInHalf } from "./half-weights.ts";
 import { openHeldWeights, streamHeldWeights } from "./held-weights.ts";
 import { Inference } from "./inference.ts";
 import {
@@ -47,8 +48,10 @@ export interface LoadOptions extends MemoryOptions {
   readonly device?: string;
   /**
    * How weights are held: `f32` as float32, `q8` and `q4` in blocks of 32 with a scale each, quantised once and
-   * kept. Quantised weights are smaller and faster, and not quite the same. `auto`, the default, changes nothing:
-   * float32 for safetensors, and the file's own blocks for GGUF. Blocks that have the bits asked for stay as they are.
+   * kept, `f16` in float16, in which they are multiplied too: on WebGPU, where the GPU has the feature shader-f16.
+   * Quantised weights are smaller and faster than float32, float16 is smaller; neither is quite the same. `auto`, the
+   * default, changes nothing: float32 for safetensors, and the file's own blocks for GGUF. Blocks that have the bits
+   * asked for stay as they are.
    */
   readonly dtype?: WeightDType | "auto";
   /** Threads within an operator; by default one a physical core. */
@@ -136,7 +139,9 @@ export async function holdWeights(
   const { signal, onProgress } = options;
   const dtype = resolveDType(options.dtype, weights);
   const held = weights.hold(dtype);
-  if (held === undefined) return { tensors: weights.entries, close: async () => {} };
+  const entriesFor = (entries: HeldWeights["tensors"]): HeldWeights["tensors"] =>
+    dtype === "f16" ? multiplyInHalf(entries) : entries;
+  if (held === undefined) return { tensors: entriesFor(weights.entries), close: async () => {} };
   const fused = family.fusedProjections(config);
   const report = (receivedBytes: number, totalBytes: number): void =>
     onProgress?.({ file: `${folder.file ?? folder.name} as ${dtype}`, receivedBytes, totalBytes });
@@ -144,7 +149,9 @@ export async function holdWeights(
   const key = `${model}-${dtype}-v4`;
   const source = await (platform.keepWeights?.(key, write, signal) ?? collectBytes(key, write()));
   try {
-    const tensors = await openHeldWeights(source, held, signal);
+    const opened = await openHeldWeights(source, held, signal);
+    // Buffers that are no weights are not held; a weight of a wrong type is refused by its name.
+    const tensors = entriesFor(new Map([...weights.entries, ...opened]));
     return { tensors, close: () => source.close() };
   } catch (error) {
     await source.close();
@@ -177,6 +184,7 @@ async function buildInference(
   { family, folder, config, policy }: ModelParts,
   tensors: ReadonlyMap<string, WeightEntry>,
   runtime: Runtime,
+  isHalf: boolean,
   signal: AbortSignal | undefined,
 ): Promise<Inference> {
   const graph = family.buildInferenceGraph(folder.name, config, tensors, policy);
@@ -190,7 +198,7 @@ async function buildInference(
     const commitGraph = policy.buildCommitGraph();
     if (commitGraph !== undefined) commit = await compile(commitGraph, outputsOf(commitGraph));
     signal?.throwIfAborted();
-    return new Inference(policy, forward, commit, runtime.device?.memory);
+    return new Inference(policy, forward, commit, { memory: runtime.device?.memory, isHalf });
   } catch (error) {
     await commit?.[Symbol.asyncDispose]();
     await forward[Symbol.asyncDispose]();
@@ -220,11 +228,12 @@ export async function loadModelOn(
     const eosTokenIds = await readEosTokenIds(parts, tokenizer?.eosTokenId, signal);
     const identity = await identify(parts, signal);
     const runtime = await platform.createRuntime({ device, threads });
+    if (dtype === "f16") await assertComputesFloat16(runtime);
     const notices = [...parts.notices, ...(runtime.notices ?? [])];
     // Before the weights: a listener that throws leaves nothing behind.
     for (const notice of notices) options.onNotice?.(notice);
     held = await holdWeights(platform, parts, identity.model, options);
-    const inference = await buildInference(parts, held.tensors, runtime, signal);
+    const inference = await buildInference(parts, held.tensors, runtime, dtype === "f16", signal);
     return new Model({
       name: folder.file === undefined ? folder.name : `${folder.name}/${folder.file}`,
       config,
@@ -244,7 +253,8 @@ export async function loadModelOn(
 }
 
 /**
- * Tells the memory that a model and a session will need, without reading weights.
+ * Tells the memory that a model and a session will need, without reading weights. It asks no device: one that
+ * cannot run the model so is refused when it is loaded.
  * @throws as {@link loadModelOn} does before weights are read.
  */
 export async function estimateMemoryOn(

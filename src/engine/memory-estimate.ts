@@ -29,10 +29,10 @@ export interface MemoryEstimate {
 }
 
 /** Names how weights can be asked to be held. */
-export type WeightDType = "f32" | QuantizedDType;
+export type WeightDType = "f32" | "f16" | QuantizedDType;
 
 /** Lists how weights can be asked to be held. */
-export const weightDTypes: readonly (WeightDType | "auto")[] = ["auto", "f32", "q8", "q4"];
+export const weightDTypes: readonly (WeightDType | "auto")[] = ["auto", "f32", "f16", "q8", "q4"];
 
 /**
  * Returns how a checkpoint's weights will be held: `auto` changes nothing of what it says.
@@ -43,18 +43,18 @@ export function resolveDType(
   { ownDType, family }: Pick<Checkpoint, "ownDType" | "family">,
 ): HeldDType {
   if (dtype === undefined || dtype === "auto") return ownDType;
-  if (dtype === "f32" || !family.hasTransposedMatrices) return dtype;
+  if (dtype === "f32" || dtype === "f16" || !family.hasTransposedMatrices) return dtype;
   throw new UnsupportedError({
     where: "dtype",
     what: `this version does not quantise ${family.modelType}, which keeps its matrices transposed`,
     got: dtype,
-    expected: "f32",
+    expected: "f32 or f16",
   });
 }
 
 /**
  * Returns the bytes of the weights in memory. A tied embedding counts twice: the look-up keeps its rows as they
- * are stored, the output projection has them in the order of its kernel.
+ * are stored, the output projection has them in the order of its kernel. In float16 both use the same rows.
  */
 function weightBytes({ family, config, weights, adapter }: EstimatedParts, dtype: HeldDType): number {
   let bytes = 0;
@@ -65,6 +65,10 @@ function weightBytes({ family, config, weights, adapter }: EstimatedParts, dtype
     const isInBlocks = weight !== undefined && typeof weight.format !== "string";
     const inProduct = isInBlocks ? inFile : 4 * elementCount(shape);
     const isEmbedding = family.isEmbedding(name);
+    if (dtype === "f16" && shape.length === 2) {
+      bytes += inFile;
+      continue;
+    }
     if (isEmbedding) bytes += inFile;
     if (!isEmbedding || config.tiedEmbeddings) bytes += inProduct;
   }

@@ -10,6 +10,7 @@ import type { ModelFolder } from "../files/model-folder.ts";
 import { loadModelFamily } from "../models/registry.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { holdMatricesInHalf } from "./half-weights.ts";
 import { quantizedFormats, quantizeWeights } from "./quantized-weights.ts";
 
 const tokenId = z.number().int().nonnegative();
@@ -34,10 +35,10 @@ async function openFolderCheckpoint(folder: ModelFolder, signal?: AbortSignal): 
     tensors: weights.tensors,
     entries: weights.tensors,
     ownDType: "f32",
-    hold: (dtype) =>
-      dtype === "q8" || dtype === "q4"
-        ? quantizeWeights(weights.tensors, quantizedFormats[dtype])
-        : undefined,
+    hold(dtype) {
+      if (dtype === "q8" || dtype === "q4") return quantizeWeights(weights.tensors, quantizedFormats[dtype]);
+      return dtype === "f16" ? holdMatricesInHalf(weights.tensors) : undefined;
+    },
     loadTokenizer: () => loadTokenizer(folder),
     readEndTokenIds: (ofSignal) => readGenerationEnds(folder, ofSignal),
     close: () => weights.close(),

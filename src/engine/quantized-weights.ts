@@ -18,12 +18,17 @@ export const quantizedFormats: { readonly [Name in QuantizedDType]: BlockFormat 
   q4: { bits: 4, blockSize: 32 },
 };
 
-/** Returns the elements of a weight as float32. */
-function widen({ dtype, data }: HostTensor, name: string): Float32Array {
+/** Returns the elements of a weight as float32. @throws {@link InternalError} when it is none. */
+export function widenTensor({ dtype, data }: HostTensor, name: string): Float32Array {
   if (data instanceof Float32Array) return data;
   if (data instanceof Uint16Array && dtype === "bfloat16") return decodeBfloat16(data);
   if (data instanceof Uint16Array && dtype === "float16") return decodeFloat16(data);
   throw new InternalError({ where: `tensor ${name}`, what: "cannot be widened", got: dtype });
+}
+
+/** Tells weights from the buffers of other types that some checkpoints carry along. */
+export function isWeight({ dtype }: TensorEntry): boolean {
+  return dtype === "float32" || dtype === "float16" || dtype === "bfloat16";
 }
 
 /** Plans how a checkpoint is held: matrices of whole blocks quantised, everything else float32. */
@@ -31,7 +36,7 @@ export function quantizeWeights(
   tensors: ReadonlyMap<string, TensorEntry>,
   format: BlockFormat,
 ): readonly HeldWeight[] {
-  return [...tensors.values()].map((entry): HeldWeight => {
+  return [...tensors.values()].filter(isWeight).map((entry): HeldWeight => {
     const { name, shape } = entry;
     const columns = shape[1] ?? 0;
     const isMatrix = shape.length === 2 && columns % format.blockSize === 0;
@@ -41,7 +46,7 @@ export function quantizeWeights(
       format: isMatrix ? format : "float32",
       hasOffsets: false,
       read: async (signal) => {
-        const values = widen(await readTensor(entry, signal), name);
+        const values = widenTensor(await readTensor(entry, signal), name);
         return isMatrix ? quantizeRows(values, columns, format) : values;
       },
     };

@@ -2,8 +2,9 @@ import { mkdtemp, readdir, rm, stat, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { loadTiny } from "../../test/support/tiny-sessions.ts";
+import { editTensors, loadTiny } from "../../test/support/tiny-sessions.ts";
 import type { PolicyName } from "../memory/policy.ts";
+import { hostTensor } from "../tensor/host-tensor.ts";
 import { createTinyModelFolder, type TinyModelOptions } from "../testing/tiny-model.ts";
 import type { WeightDType } from "./memory-estimate.ts";
 
@@ -66,6 +67,21 @@ describe("quantised weights", () => {
       expect(relativeError(exact, await logitsOf("q8", { modelType }, "streaming"))).toBeLessThan(0.05);
     },
   );
+
+  it("leave out buffers that are no weights, as older checkpoints of gpt_neox have them", async () => {
+    const plain = createTinyModelFolder({ modelType: "gpt_neox" });
+    const folder = await editTensors(plain, "model.safetensors", (tensors) => {
+      tensors["gpt_neox.layers.0.attention.bias"] = hostTensor(
+        "bool",
+        [1, 1, 2, 2],
+        Uint8Array.of(1, 0, 1, 1),
+      );
+    });
+    await using model = await loadTiny("streaming", { dtype: "q8" }, folder);
+    const session = model.createSession();
+    await session.append(stream);
+    expect(session.logits).toEqual(await logitsOf("q8", { modelType: "gpt_neox" }, "streaming"));
+  });
 
   it("work for an output projection of its own", async () => {
     const exact = await logitsOf("f32", { tied: false });

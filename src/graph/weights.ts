@@ -1,5 +1,6 @@
 /**
- * Takes a file's tensors into a graph: shapes checked, stored types widened to float32, leftovers known.
+ * Takes a file's tensors into a graph: shapes checked, leftovers known. Stored types are widened to float32, but
+ * for matrices that are multiplied in blocks or in float16: for those, the entry says so.
  */
 
 import { InvalidModelError } from "../errors.ts";
@@ -25,11 +26,21 @@ export interface BlockEntry {
   readonly offsets?: TensorEntry;
 }
 
+/** Is a weight as the file has it. */
+export interface PlainEntry extends TensorEntry {
+  /** What its products are computed in, where it is not float32; its elements are of that type. */
+  readonly productDType?: "float16";
+}
+
 /** Is a weight in a file: as it is, or in blocks. */
-export type WeightEntry = TensorEntry | BlockEntry;
+export type WeightEntry = PlainEntry | BlockEntry;
 
 function isInBlocks(entry: WeightEntry): entry is BlockEntry {
   return "format" in entry;
+}
+
+function isHalf(entry: WeightEntry): entry is PlainEntry {
+  return !isInBlocks(entry) && entry.productDType === "float16";
 }
 
 /** Is one of several matrices that multiply the same x. */
@@ -81,13 +92,24 @@ function joinBlocks(entries: readonly WeightEntry[]): BlockEntry | undefined {
   };
 }
 
+/** Joins matrices that are multiplied in float16 and lie behind one another; undefined when they do not. */
+function joinHalves(entries: readonly WeightEntry[]): PlainEntry | undefined {
+  const halves = entries.filter(isHalf);
+  const joined = halves.length === entries.length ? joinStretches(halves) : undefined;
+  return joined && { ...joined, name: halves.map(({ name }) => name).join("+"), productDType: "float16" };
+}
+
+function addBias(b: GraphBuilder, product: Value, bias: Value | undefined): Value {
+  return bias === undefined ? product : b.add(product, bias);
+}
+
 /** Hands out the tensors of a checkpoint or adapter by name. */
 export class WeightReader {
   readonly #where: string;
   readonly #entries: ReadonlyMap<string, WeightEntry>;
   readonly #taken = new Set<string>();
   readonly #values = new Map<string, Value>();
-  readonly #sums = new WeakMap<GraphBuilder, Map<string, Value>>();
+  readonly #derived = new WeakMap<GraphBuilder, Map<string, Value>>();
 
   /** @param where names the checkpoint or adapter in messages. */
   constructor(where: string, entries: ReadonlyMap<string, WeightEntry>) {
@@ -152,16 +174,20 @@ export class WeightReader {
     ];
   }
 
-  /** Sums x `[n, k]` over blocks: `[n, k / blockSize]`. What several matrices multiply is summed once. */
+  /** Derives a value from what several matrices multiply: once for all of them. */
+  #derive(b: GraphBuilder, key: string, write: () => Value): Value {
+    const ofBuilder = this.#derived.get(b) ?? new Map<string, Value>();
+    this.#derived.set(b, ofBuilder);
+    const value = ofBuilder.get(key) ?? write();
+    ofBuilder.set(key, value);
+    return value;
+  }
+
+  /** Sums x `[n, k]` over blocks: `[n, k / blockSize]`. */
   #blockSums(b: GraphBuilder, x: Value, blockSize: number, blocks: number): Value {
-    const ofBuilder = this.#sums.get(b) ?? new Map<string, Value>();
-    this.#sums.set(b, ofBuilder);
-    const key = `${x.name}/${blockSize}`;
-    const known = ofBuilder.get(key);
-    if (known !== undefined) return known;
-    const sums = b.reduceSum(b.reshape(x, [x.shape[0] ?? 1, blocks, blockSize]), [2], false);
-    ofBuilder.set(key, sums);
-    return sums;
+    return this.#derive(b, `${x.name}/${blockSize}`, () =>
+      b.reduceSum(b.reshape(x, [x.shape[0] ?? 1, blocks, blockSize]), [2], false),
+    );
   }
 
   /** Adds what offsets contribute to a product: an offset times the sum of what its block multiplies. */
@@ -171,11 +197,17 @@ export class WeightReader {
     return b.add(product, b.linear(sums, this.#constant(b, `${name}:offsets`, offsets, offsets.shape)));
   }
 
-  #product(b: GraphBuilder, x: Value, entry: BlockEntry, bias: Value | undefined): Value {
+  #blockProduct(b: GraphBuilder, x: Value, entry: BlockEntry): Value {
     const format = { ...entry.format, innerSize: entry.shape[1] ?? 0, accuracyLevel: 4 } as const;
     const scaled = b.matMulNBits(x, this.#blocks(b, entry), format);
-    const product = this.#addOffsets(b, scaled, x, entry);
-    return bias === undefined ? product : b.add(product, bias);
+    return this.#addOffsets(b, scaled, x, entry);
+  }
+
+  /** Writes a product in float16: x is rounded before, the result widened behind, so that sums over layers are not. */
+  #halfProduct(b: GraphBuilder, x: Value, entry: PlainEntry, isTransposed: boolean): Value {
+    const weight = this.#plain(b, entry);
+    const half = this.#derive(b, `${x.name}/float16`, () => b.cast(x, "float16"));
+    return b.cast(isTransposed ? b.matMul(half, weight) : b.linear(half, weight), "float32");
   }
 
   /**
@@ -184,27 +216,28 @@ export class WeightReader {
    */
   linear(b: GraphBuilder, x: Value, name: string, shape: readonly [number, number], bias?: Value): Value {
     const entry = this.#find(name, shape);
-    if (!isInBlocks(entry)) return b.linear(x, b.cast(this.#plain(b, entry), "float32"), bias);
-    return this.#product(b, x, entry, bias);
+    if (isInBlocks(entry)) return addBias(b, this.#blockProduct(b, x, entry), bias);
+    if (isHalf(entry)) return addBias(b, this.#halfProduct(b, x, entry, false), bias);
+    return b.linear(x, b.cast(this.#plain(b, entry), "float32"), bias);
   }
 
   /**
    * Writes the products of one x with several matrices: as one product where the file holds them behind one
-   * another in blocks of one format, which saves reading x again and starting more kernels; else one each.
+   * another in blocks of one format or in float16, which saves reading x again and starting more kernels; else one
+   * each.
    * @returns `[n, columns]` of each.
    * @throws {@link InvalidModelError} when one is missing or has another shape.
    */
   linears(b: GraphBuilder, x: Value, parts: readonly LinearPart[]): readonly Value[] {
-    const joined = joinBlocks(parts.map(({ name, shape }) => this.#find(name, shape)));
-    if (joined === undefined) {
+    const entries = parts.map(({ name, shape }) => this.#find(name, shape));
+    const [blocks, halves] = [joinBlocks(entries), joinHalves(entries)];
+    let product: Value | undefined;
+    if (blocks !== undefined) product = this.#blockProduct(b, x, blocks);
+    else if (halves !== undefined) product = this.#halfProduct(b, x, halves, false);
+    if (product === undefined)
       return parts.map(({ name, shape, bias }) => this.linear(b, x, name, shape, bias));
-    }
-    const product = this.#product(b, x, joined, undefined);
     const columns = parts.map(({ shape }) => shape[0]);
-    return b.split(product, 1, columns).map((value, index) => {
-      const bias = parts[index]?.bias;
-      return bias === undefined ? value : b.add(value, bias);
-    });
+    return b.split(product, 1, columns).map((value, index) => addBias(b, value, parts[index]?.bias));
   }
 
   /**
@@ -218,8 +251,11 @@ export class WeightReader {
     shape: readonly [number, number],
     bias?: Value,
   ): Value {
-    const product = b.matMul(x, this.take(b, name, shape));
-    return bias === undefined ? product : b.add(product, bias);
+    const entry = this.#find(name, shape);
+    const product = isHalf(entry)
+      ? this.#halfProduct(b, x, entry, true)
+      : b.matMul(x, this.take(b, name, shape));
+    return addBias(b, product, bias);
   }
 
   /**

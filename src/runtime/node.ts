@@ -55,16 +55,18 @@ export function createNodeRuntime({
     ...(profilePrefix !== undefined && { enableProfiling: true, profileFilePrefix: profilePrefix }),
   };
   let float16: Promise<boolean> | undefined;
+  const computes = (): Promise<boolean> => {
+    float16 ??= computesFloat16(runtime);
+    return float16;
+  };
   const runtime: Runtime = createOrtRuntime({
     name: `onnxruntime-node ${device}`,
     ort,
     sessionOptions,
     linkFiles,
     ...(device === "webgpu" && {
-      async widened() {
-        float16 ??= computesFloat16(runtime);
-        return (await float16) ? [] : ["float16"];
-      },
+      computesFloat16: computes,
+      widened: async () => ((await computes()) ? [] : ["float16"]),
     }),
   });
   return runtime;

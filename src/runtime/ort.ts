@@ -41,6 +41,8 @@ export interface OrtRuntimeOptions {
   readonly linkFiles: (sources: readonly ByteSource[], signal?: AbortSignal) => Promise<ExternalFiles>;
   /** Lists the dtypes of constants that the device cannot take in as they are stored: they become float32. */
   readonly widened?: () => Promise<readonly DType[]>;
+  /** Tells whether the device computes in float16; on those without it, nothing does. */
+  readonly computesFloat16?: () => Promise<boolean>;
   /** Lets calls into the package take turns, where it cannot have two under way. */
   readonly turns?: Mutex;
   /** Things the user should know of this runtime. */
@@ -182,7 +184,7 @@ function keepOutputs({ outputs }: Graph, kept: readonly string[]): InferenceSess
 
 /** Creates a runtime over an ONNX Runtime package. */
 export function createOrtRuntime(options: OrtRuntimeOptions): Runtime {
-  const { name, ort, sessionOptions, linkFiles, notices = [], memory } = options;
+  const { name, ort, sessionOptions, linkFiles, notices = [], memory, computesFloat16 } = options;
   const turns: Turns = (call) => options.turns?.run(call) ?? call();
   const create = async (graph: Graph, kept: readonly string[], signal?: AbortSignal): Promise<OrtSession> => {
     const widened = await widenConstants(graph, options.widened, signal);
@@ -209,6 +211,7 @@ export function createOrtRuntime(options: OrtRuntimeOptions): Runtime {
     notices,
     // Without outputs that are kept, all that comes out lies on the host.
     createSession: (graph, signal) => create(graph, [], signal) as Promise<RuntimeSession>,
+    ...(computesFloat16 !== undefined && { computesFloat16 }),
     ...(memory !== undefined && { device: { memory, createSession: create } }),
   };
 }

@@ -19,6 +19,8 @@ export interface Runtime {
   readonly notices?: readonly string[];
   /** Is there when state can stay in the device's memory; else it lies on the host. */
   readonly device?: DeviceRuntime;
+  /** Tells whether it multiplies in float16 itself; one without it does not. */
+  readonly computesFloat16?: () => Promise<boolean>;
   /**
    * Compiles a graph and takes in its constants.
    * @throws {@link OutOfMemoryError} when the constants do not fit.

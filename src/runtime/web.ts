@@ -73,6 +73,7 @@ export async function createWebRuntime({
     ...(gpu !== undefined && {
       turns: webgpuTurns,
       memory: new WebgpuMemory(gpu),
+      computesFloat16: async () => gpu.features.has("shader-f16"),
       widened: async (): Promise<readonly DType[]> =>
         gpu.features.has("shader-f16") ? ["bfloat16"] : ["bfloat16", "float16"],
     }),

@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16 } from "./half-float.ts";
+import {
+  bfloat16ToFloat16,
+  decodeBfloat16,
+  decodeFloat16,
+  encodeBfloat16,
+  encodeFloat16,
+  findNonFiniteFloat16,
+  roundToFloat16,
+} from "./half-float.ts";
 
 const patterns = Uint16Array.from({ length: 0x10000 }, (_, pattern) => pattern);
 
@@ -78,6 +86,27 @@ describe("bfloat16", () => {
     ["a NaN with its payload in the bits that are dropped", 0x7f800001, 0x7fc0],
   ])("rounds %s", (_, bits, pattern) => {
     expect([...encodeBfloat16(new Float32Array(Uint32Array.of(bits).buffer))]).toEqual([pattern]);
+  });
+});
+
+describe("from one half to the other", () => {
+  it("turns every bfloat16 into the nearest float16", () => {
+    expect(bfloat16ToFloat16(patterns)).toEqual(encodeFloat16(decodeBfloat16(patterns)));
+    // 65280 is the last bfloat16 that float16 holds; the next is 65536.
+    expect([...bfloat16ToFloat16(Uint16Array.of(0x477f, 0x4780, 0xc780))]).toEqual([0x7bf8, 0x7c00, 0xfc00]);
+  });
+
+  it("finds the first float16 that is no number", () => {
+    const numbers = patterns.filter((pattern) => (pattern & 0x7fff) < 0x7c00);
+    expect(findNonFiniteFloat16(numbers)).toBe(-1);
+    expect(findNonFiniteFloat16(Uint16Array.of(0x7bff, 0x8000, 0xfc00, 0x7c01))).toBe(2);
+    expect(findNonFiniteFloat16(Uint16Array.of(0x7e00))).toBe(0);
+    expect(findNonFiniteFloat16(new Uint16Array())).toBe(-1);
+  });
+
+  it("rounds a number as encoding and decoding does", () => {
+    for (const value of [0, -0, 1 / 3, -2049, 2051, 65519, 65520, 1e-8, 2 ** -24, Number.NaN])
+      expect(roundToFloat16(value)).toBe(decodeFloat16(encodeFloat16([value]))[0]);
   });
 });
 

@@ -45,6 +45,9 @@ function bfloat16FromBits(bits: number): number {
   return (high & 0x7f) === 0 ? high | 0x40 : high;
 }
 
+const scratch = new Float32Array(1);
+const scratchBits = new Uint32Array(scratch.buffer);
+
 // Plain loops: TypedArray.from with a mapping function is over twenty times slower.
 
 function encode(values: ArrayLike<number>, fromBits: (bits: number) => number): Uint16Array {
@@ -69,6 +72,31 @@ export function encodeFloat16(values: ArrayLike<number>): Uint16Array {
 /** Decodes float16 bit patterns; exact. */
 export function decodeFloat16(halves: Uint16Array): Float32Array {
   return decode(halves, bitsFromFloat16);
+}
+
+/** Rounds a number to the nearest float16; beyond 65504 it becomes infinite. */
+export function roundToFloat16(value: number): number {
+  scratch[0] = value;
+  scratchBits[0] = bitsFromFloat16(float16FromBits(scratchBits[0] ?? 0));
+  return scratch[0] ?? 0;
+}
+
+/** Every bfloat16 as float16, by its pattern; made when it is first needed. */
+let narrowed: Uint16Array | undefined;
+
+/** Turns bfloat16 bit patterns into those of the nearest float16; beyond 65504 they become infinite. */
+export function bfloat16ToFloat16(halves: Uint16Array): Uint16Array {
+  narrowed ??= encodeFloat16(decodeBfloat16(Uint16Array.from({ length: 65536 }, (_, pattern) => pattern)));
+  const result = new Uint16Array(halves.length);
+  for (let index = 0; index < result.length; index++) result[index] = narrowed[halves[index] ?? 0] ?? 0;
+  return result;
+}
+
+/** Returns the index of the first float16 that is infinite or NaN; -1 when there is none. */
+export function findNonFiniteFloat16(halves: Uint16Array): number {
+  for (let index = 0; index < halves.length; index++)
+    if (((halves[index] ?? 0) & 0x7c00) === 0x7c00) return index;
+  return -1;
 }
 
 /** Encodes numbers as bfloat16 bit patterns. */

@@ -10,7 +10,6 @@ import type { WeightEntry } from "../../graph/weights.ts";
 import { localCapacityTokens, memoryLayers } from "../../memory/geometry.ts";
 import { masked } from "../../memory/local-attention.ts";
 import type { PolicyName } from "../../memory/policy.ts";
-import type { HeldDType } from "../checkpoint.ts";
 import type { ModelParts } from "../model-parts.ts";
 import type { SessionIdentity } from "../session-file.ts";
 import type { ExportedGraph, ExportedTensor, ExportManifest, ManifestContent } from "./manifest.ts";
@@ -27,7 +26,7 @@ export interface ExportSource {
   readonly parts: ModelParts;
   readonly tensors: ReadonlyMap<string, WeightEntry>;
   readonly identity: SessionIdentity;
-  readonly dtype: HeldDType;
+  readonly dtype: ExportManifest["model"]["dtype"];
   readonly eosTokenIds: ReadonlySet<number>;
 }
 

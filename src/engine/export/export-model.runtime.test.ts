@@ -196,6 +196,12 @@ describe("exportModel", () => {
     await expect(exportTiny("full")).rejects.toThrow(/grows with the stream.*paper or streaming/);
   });
 
+  it("refuses float16, before anything is written", async () => {
+    await expect(exportTiny("streaming", { dtype: "f16" })).rejects.toThrow(
+      /^dtype: this version does not export float16, got "f16", expected auto, f32, q8 or q4\. Export f32/,
+    );
+  });
+
   it("leaves nothing behind when it is aborted or a tensor does not fit", async () => {
     const signal = AbortSignal.abort();
     await expect(exportTiny("paper", { signal })).rejects.toThrow(/abort/);

@@ -7,7 +7,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { access, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { InvalidRequestError, isEdgeInfiniteError } from "../../errors.ts";
+import { InvalidRequestError, isEdgeInfiniteError, UnsupportedError } from "../../errors.ts";
 import type { ModelFolder } from "../../files/model-folder.ts";
 import { writeFileAtomic } from "../../files/node-atomic-write.ts";
 import { diskModelFolder } from "../../files/node-model-folder.ts";
@@ -161,13 +161,29 @@ async function putInPlace(from: string, to: string): Promise<void> {
   await rm(old, { recursive: true, force: true });
 }
 
+/** Says how an export's weights are held. @throws {@link UnsupportedError} for float16. */
+function resolveExportDType(
+  { weights }: ModelParts,
+  options: ExportOptions,
+): ExportManifest["model"]["dtype"] {
+  const dtype = resolveDType(options.dtype, weights);
+  if (dtype !== "f16") return dtype;
+  throw new UnsupportedError({
+    where: "dtype",
+    what: "this version does not export float16",
+    got: dtype,
+    expected: "auto, f32, q8 or q4",
+    remedy: "Export f32: toolchains round it to float16 as they compile.",
+  });
+}
+
 async function buildFromParts(
   parts: ModelParts,
   out: string,
   options: ExportOptions,
 ): Promise<ExportManifest> {
   const { signal } = options;
-  const dtype = resolveDType(options.dtype, parts.weights);
+  const dtype = resolveExportDType(parts, options);
   const identity = await identify(parts, signal);
   const tokenizer = await parts.weights.loadTokenizer();
   const eosTokenIds = await readEosTokenIds(parts, tokenizer?.eosTokenId, signal);
@@ -199,7 +215,7 @@ async function buildFromParts(
  * @param outDir the folder to make.
  * @returns what the manifest says.
  * @throws {@link InvalidRequestError} when something else is in the folder's place; {@link UnsupportedError} for the
- * policy `full`; {@link FileError} when the disk is full; as `loadModel` does; the signal's reason on abort.
+ * policy `full` and dtype `f16`; {@link FileError} when the disk is full; as `loadModel` does; the signal's reason on abort.
  * @example
  * const { graphs } = await exportModel("HuggingFaceTB/SmolLM2-135M-Instruct", "./smollm2-npu");
  */

@@ -69,6 +69,33 @@ describe("precision and floats", () => {
     expect(declared.half).toEqual(hostTensor("float16", [1], encodeFloat16([1 / 3])));
   });
 
+  it("sums products of float16 in float16 on request, and those of float32 never", async () => {
+    const b = new GraphBuilder("sums");
+    const x = b.input("x", "float32", [1, 3]);
+    const product = (dtype: "float16" | "float32") => {
+      const w = b.cast(b.input(`w_${dtype}`, "float32", [1, 3]), dtype);
+      const [wide, narrow] = [
+        b.linear(b.cast(x, dtype), w),
+        b.matMul(b.cast(x, dtype), b.transpose(w, [1, 0])),
+      ];
+      return [b.cast(wide, "float32"), b.cast(narrow, "float32")];
+    };
+    const all = [...product("float16"), ...product("float32")];
+    const graph = b.finish([b.named("y", b.concat(all, 1))]);
+    const ones = hostTensor("float32", [1, 3], Float32Array.of(1, 1, 1));
+    const feeds = {
+      x: hostTensor("float32", [1, 3], Float32Array.of(2048, 1, 1)),
+      w_float16: ones,
+      w_float32: ones,
+    };
+    // 2049 lies between two numbers of float16 and goes to the even one, twice.
+    const sums = async (options: ReferenceRuntimeOptions) => [
+      ...((await run(graph, feeds, options)).y?.data ?? []),
+    ];
+    expect(await sums({ halfSums: "float16" })).toEqual([2048, 2048, 2050, 2050]);
+    expect(await sums({})).toEqual([2050, 2050, 2050, 2050]);
+  });
+
   it("differentiates by central differences to ten digits", async () => {
     const b = new GraphBuilder("f");
     const graph = b.finish([b.named("y", b.exp(b.input("x", "float32", ["T"])))]);

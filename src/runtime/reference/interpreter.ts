@@ -9,6 +9,7 @@
 import { DisposedError, InternalError } from "../../errors.ts";
 import { bindDim, evaluateDim } from "../../graph/dim.ts";
 import type { Graph, Node, OpAttributes, OpName } from "../../graph/graph.ts";
+import { roundToFloat16 } from "../../tensor/half-float.ts";
 import type { HostTensor } from "../../tensor/host-tensor.ts";
 import { formatShape } from "../../tensor/shape.ts";
 import { checkFeeds } from "../check-feeds.ts";
@@ -41,7 +42,14 @@ export interface ReferenceRuntimeOptions {
    * float64 whatever the graph declares, and come out as float64; other dtypes as declared.
    */
   readonly floats?: "declared" | "float64";
+  /**
+   * How products of float16 are summed. "exact" (the default): the sum is rounded. "float16": every partial sum is,
+   * as kernels on GPUs do.
+   */
+  readonly halfSums?: "exact" | "float16";
 }
+
+type Settings = Required<ReferenceRuntimeOptions>;
 
 const kernels: { readonly [Op in OpName]: Kernel<OpAttributes[Op]> } = {
   ...elementwiseKernels,
@@ -57,19 +65,22 @@ const kernels: { readonly [Op in OpName]: Kernel<OpAttributes[Op]> } = {
 class Evaluation implements KernelContext {
   readonly #values: Map<string, ReferenceTensor>;
   readonly #bindings: Map<string, number>;
-  readonly #precision: Precision;
+  readonly #settings: Settings;
 
-  constructor(values: Map<string, ReferenceTensor>, bindings: Map<string, number>, precision: Precision) {
+  constructor(values: Map<string, ReferenceTensor>, bindings: Map<string, number>, settings: Settings) {
     this.#values = values;
     this.#bindings = bindings;
-    this.#precision = precision;
+    this.#settings = settings;
   }
 
   readonly evaluateShape: KernelContext["evaluateShape"] = (shape) =>
     shape.map((dim) => evaluateDim(dim, this.#bindings));
 
   readonly evaluateBranch: KernelContext["evaluateBranch"] = (graph) =>
-    new Evaluation(new Map(this.#values), this.#bindings, this.#precision).evaluate(graph);
+    new Evaluation(new Map(this.#values), this.#bindings, this.#settings).evaluate(graph);
+
+  readonly roundPartialSum: KernelContext["roundPartialSum"] = (dtype) =>
+    dtype === "float16" && this.#settings.halfSums === "float16" ? roundToFloat16 : (sum) => sum;
 
   #value(name: string): ReferenceTensor {
     const value = this.#values.get(name);
@@ -99,7 +110,7 @@ class Evaluation implements KernelContext {
           expected: `${dtype} ${formatShape(shape)}${bound}`,
         });
       }
-      roundToDType(result, this.#precision);
+      roundToDType(result, this.#settings.precision);
       this.#values.set(name, result);
     });
   }
@@ -114,14 +125,10 @@ class ReferenceSession implements RuntimeSession {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
   readonly #graph: Graph;
-  readonly #options: Required<ReferenceRuntimeOptions>;
+  readonly #options: Settings;
   #constants: ReadonlyMap<string, ReferenceTensor> | undefined;
 
-  constructor(
-    graph: Graph,
-    constants: ReadonlyMap<string, ReferenceTensor>,
-    options: Required<ReferenceRuntimeOptions>,
-  ) {
+  constructor(graph: Graph, constants: ReadonlyMap<string, ReferenceTensor>, options: Settings) {
     this.#graph = graph;
     this.#constants = constants;
     this.#options = options;
@@ -145,7 +152,7 @@ class ReferenceSession implements RuntimeSession {
       roundToDType(value, this.#options.precision);
       values.set(name, value);
     }
-    const results = new Evaluation(values, new Map(bindings), this.#options.precision).evaluate(this.#graph);
+    const results = new Evaluation(values, new Map(bindings), this.#options).evaluate(this.#graph);
     return Object.fromEntries(
       this.#graph.outputs.flatMap(({ name, dtype }, index) => {
         const result = results[index];
@@ -176,16 +183,18 @@ class ReferenceSession implements RuntimeSession {
 export function createReferenceRuntime({
   precision = "float32",
   floats = "declared",
+  halfSums = "exact",
 }: ReferenceRuntimeOptions = {}): Runtime {
   return {
     name: `reference ${precision}`,
+    computesFloat16: async () => true,
     async createSession(graph, signal) {
       const constants = new Map<string, ReferenceTensor>();
       for (const initializer of graph.initializers) {
         signal?.throwIfAborted();
         constants.set(initializer.value.name, fromHostTensor(await readConstant(initializer, signal)));
       }
-      return new ReferenceSession(graph, constants, { precision, floats });
+      return new ReferenceSession(graph, constants, { precision, floats, halfSums });
     },
   };
 }

@@ -5,6 +5,7 @@
 import { InternalError } from "../../errors.ts";
 import type { Shape } from "../../graph/dim.ts";
 import type { Graph } from "../../graph/graph.ts";
+import type { DType } from "../../tensor/dtype.ts";
 import type { StaticShape } from "../../tensor/shape.ts";
 import type { ReferenceTensor } from "./reference-tensor.ts";
 
@@ -14,6 +15,8 @@ export interface KernelContext {
   readonly evaluateShape: (shape: Shape) => StaticShape;
   /** Evaluates a branch, which sees the values of the graph around it. */
   readonly evaluateBranch: (graph: Graph) => readonly ReferenceTensor[];
+  /** Rounds what a sum of products of that dtype is after each term. */
+  readonly roundPartialSum: (dtype: DType) => (sum: number) => number;
 }
 
 /** Computes an operator's outputs. Floats are not rounded here: the interpreter does it. */

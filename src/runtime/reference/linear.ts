@@ -7,7 +7,9 @@ import type { LinearAttributes } from "../../graph/ops/linear.ts";
 import { inputAt, type Kernels } from "./kernel.ts";
 import { broadcastIndex, element, numbersOf, type ReferenceTensor, tabulate } from "./reference-tensor.ts";
 
-function matMul(a: ReferenceTensor, b: ReferenceTensor): ReferenceTensor {
+type Round = (sum: number) => number;
+
+function matMul(a: ReferenceTensor, b: ReferenceTensor, round: Round): ReferenceTensor {
   const [rows, inner] = [element(a.shape, a.shape.length - 2), element(a.shape, a.shape.length - 1)];
   const columns = element(b.shape, b.shape.length - 1);
   const [batchA, batchB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
@@ -22,7 +24,8 @@ function matMul(a: ReferenceTensor, b: ReferenceTensor): ReferenceTensor {
     const startA = (indexA(at) * rows + row) * inner;
     const startB = indexB(at) * inner * columns + column;
     let sum = 0;
-    for (let k = 0; k < inner; k++) sum += element(left, startA + k) * element(right, startB + k * columns);
+    for (let k = 0; k < inner; k++)
+      sum = round(sum + element(left, startA + k) * element(right, startB + k * columns));
     return sum;
   });
 }
@@ -32,6 +35,7 @@ function gemm(
   weight: ReferenceTensor,
   bias: ReferenceTensor | undefined,
   transposeB: boolean,
+  round: Round,
 ): ReferenceTensor {
   const [rows, inner] = [element(x.shape, 0), element(x.shape, 1)];
   const columns = element(weight.shape, transposeB ? 0 : 1);
@@ -42,7 +46,9 @@ function gemm(
     const [row, column] = [Math.floor(index / columns), index % columns];
     let sum = 0;
     for (let k = 0; k < inner; k++) {
-      sum += element(left, row * inner + k) * element(right, column * strideColumn + k * strideInner);
+      const product =
+        element(left, row * inner + k) * element(right, column * strideColumn + k * strideInner);
+      sum = round(sum + product);
     }
     return offsets === undefined ? sum : sum + element(offsets, column);
   });
@@ -50,6 +56,12 @@ function gemm(
 
 /** Gives the kernel of each matrix product. */
 export const linearKernels: Kernels<LinearAttributes> = {
-  MatMul: (inputs) => [matMul(inputAt(inputs, 0), inputAt(inputs, 1))],
-  Gemm: (inputs, { transposeB }) => [gemm(inputAt(inputs, 0), inputAt(inputs, 1), inputs[2], transposeB)],
+  MatMul(inputs, _, { roundPartialSum }) {
+    const [a, b] = [inputAt(inputs, 0), inputAt(inputs, 1)];
+    return [matMul(a, b, roundPartialSum(a.dtype))];
+  },
+  Gemm(inputs, { transposeB }, { roundPartialSum }) {
+    const [x, weight] = [inputAt(inputs, 0), inputAt(inputs, 1)];
+    return [gemm(x, weight, inputs[2], transposeB, roundPartialSum(x.dtype))];
+  },
 };

@@ -1,4 +1,6 @@
 import type { LinearAttributes } from "../../../src/graph/ops/linear.ts";
+import { encodeFloat16 } from "../../../src/tensor/half-float.ts";
+import { hostTensor } from "../../../src/tensor/host-tensor.ts";
 import { type Examples, f32, random, tensor } from "./example.ts";
 
 /** Examples of matrix products. */
@@ -41,6 +43,14 @@ export const linearExamples: Examples<LinearAttributes> = {
       expected: [f32([0, 2], []), f32([2, 0], []), f32([0, 2, 2], [])],
     },
     {
+      title: "float16",
+      write: ({ b, feed }) => {
+        const half = (values: readonly number[]) => b.cast(feed(f32([2, 2], values)), "float16");
+        return [b.cast(b.matMul(half([1, 2, 3, 0.5]), half([4, -1, 2, 8])), "float32")];
+      },
+      expected: [f32([2, 2], [8, 15, 13, 1])],
+    },
+    {
       title: "float64",
       write: ({ b, feed }) => [
         b.matMul(
@@ -70,6 +80,15 @@ export const linearExamples: Examples<LinearAttributes> = {
         b.linear(feed(random(1, [5, 7])), feed(random(2, [3, 7])), feed(random(3, [3]))),
         b.linear(feed(random(4, [1, 33])), feed(random(5, [17, 33]))),
       ],
+    },
+    {
+      title: "a weight stored in float16",
+      write: ({ b, feed }) => {
+        const weight = b.constant("w", hostTensor("float16", [3, 2], encodeFloat16([1, -1, 0, 2, 0.5, 64])));
+        const x = feed(f32([2, 2], [1, 2, 3, 4]), ["T", 2]);
+        return [b.cast(b.linear(b.cast(x, "float16"), weight), "float32")];
+      },
+      expected: [f32([2, 3], [-1, 4, 128.5, -1, 8, 257.5])],
     },
     {
       title: "no rows, and an empty inner extent that leaves the bias",

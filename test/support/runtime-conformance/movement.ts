@@ -1,4 +1,6 @@
 import type { MovementAttributes } from "../../../src/graph/ops/movement.ts";
+import { encodeFloat16 } from "../../../src/tensor/half-float.ts";
+import { hostTensor } from "../../../src/tensor/host-tensor.ts";
 import { bool, type Examples, f32, i64, random, tensor } from "./example.ts";
 
 const six = [1, 2, 3, 4, 5, 6];
@@ -153,6 +155,17 @@ export const movementExamples: Examples<MovementAttributes> = {
         ];
       },
       expected: [f32([2], [3, 4]), f32([2, 2], [5, 6, 1, 2]), f32([1, 2, 2], [5, 6, 1, 2])],
+    },
+    {
+      title: "rows of float16",
+      write: ({ b, feed }) => {
+        const table = b.constant(
+          "table",
+          hostTensor("float16", [3, 2], encodeFloat16([1, 2, 3, 0.25, -5, 6])),
+        );
+        return [b.cast(b.gather(table, feed(i64([2], [1, 0]), ["T"])), "float32")];
+      },
+      expected: [f32([2, 2], [3, 0.25, 1, 2])],
     },
     {
       title: "no indices, rows of rank 0, int64 rows",
