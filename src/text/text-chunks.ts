@@ -8,6 +8,7 @@
  */
 
 import { InvalidRequestError } from "../errors.ts";
+import { byteAlphabet } from "./byte-level.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** Is the default length of a piece, in UTF-16 units: some tens of milliseconds of tokenizing. */
@@ -38,15 +39,7 @@ interface Seams {
 const spaces = " \t\n\r";
 const ideographicStops = "，。、！？；：";
 
-/** Returns how byte-level vocabularies write a byte: printable ones as they are, the others from U+0100 up. */
-function writeByte(byte: number): string {
-  const printable = (code: number) =>
-    (code > 32 && code < 127) || (code > 160 && code < 173) || (code > 173 && code < 256);
-  if (printable(byte)) return String.fromCharCode(byte);
-  let hidden = 0;
-  for (let code = 0; code < byte; code++) if (!printable(code)) hidden++;
-  return String.fromCharCode(256 + hidden);
-}
+const byteCharacters = byteAlphabet();
 
 const utf8 = new TextEncoder();
 
@@ -55,7 +48,7 @@ function writeSeam(before: string, after: string): string[] {
   const unit = before.slice(-1);
   const lastByte = utf8.encode(before).at(-1) ?? 0;
   const firstByte = utf8.encode(after)[0] ?? 0;
-  const plain = [unit + after, writeByte(lastByte) + writeByte(firstByte)];
+  const plain = [unit + after, `${byteCharacters[lastByte]}${byteCharacters[firstByte]}`];
   return after === " " ? [...plain, `${unit}\u2581`] : plain;
 }
 

@@ -5,6 +5,8 @@
  * byte fallback (with Llama 2's `Prepend`, or the newer `Metaspace`). Refuses to know any test.
  */
 
+import { byteAlphabet } from "./byte-level.ts";
+
 /** Is the pattern that splits words in Llama 3 and, with single digits, in Qwen. */
 const llama3Pattern =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}" +
@@ -25,16 +27,6 @@ const preTokenizers = {
 
 function addedToken(id: number, content: string): object {
   return { id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
-}
-
-/** Lists the 256 characters that byte-level vocabularies write bytes with. */
-function byteAlphabet(): string[] {
-  const printable = (code: number) =>
-    (code > 32 && code < 127) || (code > 160 && code < 173) || (code > 173 && code < 256);
-  let hidden = 0;
-  return Array.from({ length: 256 }, (_, byte) =>
-    String.fromCharCode(printable(byte) ? byte : 256 + hidden++),
-  );
 }
 
 function buildVocabulary(

@@ -2,6 +2,7 @@
  * What training is made of, on the host: optimizer, schedules, data, recall documents.
  */
 
+export { type BpeTrainingOptions, type TrainedTokenizer, trainByteLevelBpe } from "../text/bpe-trainer.ts";
 export {
   type AdamW,
   type AdamWOptions,
