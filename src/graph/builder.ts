@@ -8,6 +8,7 @@
 import { ShapeError } from "../errors.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
+import { definedValues } from "./branches.ts";
 import { addDims, type Dim, type Shape } from "./dim.ts";
 import type {
   ExternalData,
@@ -74,6 +75,18 @@ export class GraphBuilder {
       scalars: new Map(),
       viewed: new Map(),
     };
+  }
+
+  /** Goes on with a finished graph: what it has stays as it is, names included. */
+  static extend(graph: Graph): GraphBuilder {
+    const builder = new GraphBuilder(graph.name);
+    const { names, initializers } = builder.#scope;
+    builder.#inputs.push(...graph.inputs);
+    builder.#nodes.push(...graph.nodes);
+    initializers.push(...graph.initializers);
+    for (const { name } of [...graph.inputs, ...initializers.map(({ value }) => value)]) names.add(name);
+    for (const { name } of definedValues(graph.nodes)) names.add(name);
+    return builder;
   }
 
   #uniqueName(base: string): string {
@@ -194,6 +207,10 @@ export class GraphBuilder {
   min(a: Value, b: Value): Value {
     return this.#one("Min", [a, b], {});
   }
+  /** Tells where a is larger than b: a bool. */
+  greater(a: Value, b: Value): Value {
+    return this.#one("Greater", [a, b], {});
+  }
   neg(x: Value): Value {
     return this.#one("Neg", [x], {});
   }
@@ -236,7 +253,11 @@ export class GraphBuilder {
   }
   /** Computes `x w^T + bias`: x `[n, k]`, w `[m, k]` as checkpoints store it, bias `[m]`. */
   linear(x: Value, weight: Value, bias?: Value): Value {
-    return this.#one("Gemm", bias === undefined ? [x, weight] : [x, weight, bias], { transposeB: true });
+    return this.gemm(bias === undefined ? [x, weight] : [x, weight, bias], false, true);
+  }
+  /** Computes the product of two matrices, each as it is or transposed, and adds a bias `[m]` if there is a third. */
+  gemm(inputs: readonly Value[], transposeA: boolean, transposeB: boolean): Value {
+    return this.#one("Gemm", inputs, { transposeA, transposeB });
   }
   /** Views x in another shape; of a view, it views what that is of. */
   reshape(x: Value, shape: Shape): Value {
@@ -262,6 +283,22 @@ export class GraphBuilder {
   gather(x: Value, indices: Value): Value {
     return this.#one("Gather", [x, indices], {});
   }
+  /** Takes one element of an axis for each index; see {@link MovementAttributes}. */
+  gatherElements(x: Value, indices: Value, axis: number): Value {
+    return this.#one("GatherElements", [x, indices], { axis });
+  }
+  /** Adds updates to x where the indices say; equal ones add up. */
+  scatterAdd(x: Value, indices: Value, updates: Value, axis: number): Value {
+    return this.#one("ScatterElements", [x, indices, updates], { axis, reduction: "add" });
+  }
+  /** Broadcasts to a shape; `extents`, int64 `[rank]`, is needed when one of them is symbolic. */
+  expand(x: Value, shape: Shape, extents?: Value): Value {
+    return this.#one("Expand", extents === undefined ? [x] : [x, extents], { shape });
+  }
+  /** Gives the extents of x, int64 `[rank]`. */
+  shapeOf(x: Value): Value {
+    return this.#one("Shape", [x], {});
+  }
   reduceSum(x: Value, axes: readonly number[], keepDims: boolean): Value {
     return this.#one("ReduceSum", [x], { axes, keepDims });
   }
@@ -273,6 +310,9 @@ export class GraphBuilder {
   }
   softmax(x: Value, axis: number): Value {
     return this.#one("Softmax", [x], { axis });
+  }
+  logSoftmax(x: Value, axis: number): Value {
+    return this.#one("LogSoftmax", [x], { axis });
   }
   rmsNorm(x: Value, weight: Value, epsilon: number): Value {
     return this.#one("RMSNormalization", [x, weight], { epsilon });

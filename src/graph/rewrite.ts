@@ -4,6 +4,7 @@
  * What to change is up to the caller; what is not changed keeps its name. Shapes and dtypes are derived anew.
  */
 
+import { usedValues } from "./branches.ts";
 import { GraphBuilder } from "./builder.ts";
 import type { Graph, Initializer, Node, Value } from "./graph.ts";
 
@@ -75,17 +76,6 @@ export function rewriteGraph(graph: Graph, rewrite: GraphRewrite): Graph {
   );
 }
 
-/** Adds to a set the names of all values that a node uses, its branches included. */
-function addUsed(used: Set<string>, node: Node): void {
-  for (const { name } of node.inputs) used.add(name);
-  if (node.op !== "If") return;
-  const { thenBranch, elseBranch } = node.attributes as Node<"If">["attributes"];
-  for (const branch of [thenBranch, elseBranch]) {
-    for (const { name } of branch.outputs) used.add(name);
-    for (const inner of branch.nodes) addUsed(used, inner);
-  }
-}
-
 /**
  * Takes away the nodes, inputs and constants that no output depends on.
  * @param outputs names of the outputs that stay; all by default.
@@ -98,7 +88,7 @@ export function pruneGraph(
   const used = new Set(kept.map(({ name }) => name));
   const nodes = graph.nodes.toReversed().filter((node) => {
     const isUsed = node.outputs.some(({ name }) => used.has(name));
-    if (isUsed) addUsed(used, node);
+    if (isUsed) for (const { name } of usedValues(node)) used.add(name);
     return isUsed;
   });
   return {

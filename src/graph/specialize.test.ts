@@ -47,6 +47,18 @@ describe("specializeGraph", () => {
     ]);
   });
 
+  it("broadcasts to numbers, which need no second input", () => {
+    const b = new GraphBuilder("g");
+    const x = b.input("x", "float32", ["T", 2]);
+    const open = b.finish([b.named("y", b.expand(b.scalar(1), x.shape, b.shapeOf(x)))]);
+    const graph = specializeGraph(open, { dims: { T: 3 } });
+    expect(graph.nodes.map(({ op, inputs, attributes }) => [op, inputs.length, attributes])).toEqual([
+      ["Expand", 1, { shape: [3, 2] }],
+      ["Identity", 1, {}],
+    ]);
+    expect(graph.inputs).toEqual([]);
+  });
+
   it("takes the other branch, with the constants that it uses", () => {
     const graph = specializeGraph(branchingGraph(), {
       dims: { T: 3, P: 5 },

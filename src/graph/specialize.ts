@@ -34,6 +34,10 @@ function writeBound(
     const { shape } = attributes as OpAttributes["Reshape"];
     return builder.apply("Reshape", inputs, { shape: shape.map(bind) }, names);
   }
+  if (op === "Expand") {
+    const { shape } = attributes as OpAttributes["Expand"];
+    return builder.apply("Expand", inputs.slice(0, 1), { shape: shape.map(bind) }, names);
+  }
   if (op !== "Split") return undefined;
   const { axis, sizes } = attributes as OpAttributes["Split"];
   // Sizes that are fixed need no second input to tell them.

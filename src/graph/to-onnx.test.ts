@@ -45,6 +45,28 @@ describe("graphToOnnx", () => {
       (b) => [b.linear(x(b, "T", 2), b.input("w", "float32", [3, 2]))],
       ["gemm = Gemm(x; w) transB=1"],
     ],
+    [
+      "a transposed product",
+      (b) => [b.gemm([x(b, 2, "T"), b.input("w", "float32", [2, 3])], true, false)],
+      ["gemm = Gemm(x; w) transA=1 transB=0"],
+    ],
+    [
+      "an axis of elements that are taken",
+      (b) => [b.gatherElements(x(b, 2, 3), b.input("i", "int64", [2, 1]), 1)],
+      ["gatherelements = GatherElements(x; i) axis=1"],
+    ],
+    [
+      "an axis along which updates add up",
+      (b) => [b.scatterAdd(x(b, 3), b.input("i", "int64", [1]), b.input("u", "float32", [1]), 0)],
+      ["scatterelements = ScatterElements(x; i; u) axis=0 reduction=add"],
+    ],
+    ["static extents", (b) => [b.expand(x(b, 2, 1), [2, 3])], ["expand = Expand(x; int64:2,3)"]],
+    [
+      "symbolic extents",
+      (b) => [b.expand(b.scalar(0), ["T"], b.shapeOf(x(b, "T")))],
+      ["shape = Shape(x)", "expand = Expand(scalar; shape)"],
+    ],
+    ["the axis of log-softmax", (b) => [b.logSoftmax(x(b, 2, 3), 0)], ["logsoftmax = LogSoftmax(x) axis=0"]],
     ["permutations", (b) => [b.transpose(x(b, 1, 2), [1, 0])], ["transpose = Transpose(x) perm=[1,0]"]],
     ["an axis of concat", (b) => [b.concat([x(b, 1)], -1)], ["concat = Concat(x) axis=-1"]],
     ["a range", (b) => [b.slice(x(b, 9), 0, 2, 5)], ["slice = Slice(x; int64:2; int64:5; int64:0)"]],

@@ -104,6 +104,7 @@ const forms: { readonly [Op in OpName]: FormOf<Op> } = {
   Div: plain,
   Max: plain,
   Min: plain,
+  Greater: plain,
   Neg: plain,
   Exp: plain,
   Log: plain,
@@ -116,7 +117,12 @@ const forms: { readonly [Op in OpName]: FormOf<Op> } = {
   Where: plain,
   Cast: ({ attributes }) => ({ attributes: [intAttribute("to", tensorDataTypes[attributes.to])] }),
   MatMul: plain,
-  Gemm: ({ attributes }) => ({ attributes: [intAttribute("transB", attributes.transposeB ? 1 : 0)] }),
+  Gemm: ({ attributes: { transposeA, transposeB } }) => ({
+    attributes: [
+      ...(transposeA ? [intAttribute("transA", 1)] : []),
+      intAttribute("transB", transposeB ? 1 : 0),
+    ],
+  }),
   Reshape: reshape,
   Transpose: ({ attributes }) => ({ attributes: [intsAttribute("perm", attributes.permutation)] }),
   Concat: ({ attributes }) => ({ attributes: [intAttribute("axis", attributes.axis)] }),
@@ -126,10 +132,18 @@ const forms: { readonly [Op in OpName]: FormOf<Op> } = {
     ...(inputs.length === 1 && { constants: [sizes.map(Number)] }),
   }),
   Gather: plain,
+  GatherElements: ({ attributes }) => ({ attributes: [intAttribute("axis", attributes.axis)] }),
+  ScatterElements: ({ attributes: { axis, reduction } }) => ({
+    attributes: [intAttribute("axis", axis), stringAttribute("reduction", reduction)],
+  }),
+  Expand: ({ inputs, attributes: { shape } }) =>
+    inputs.length === 1 ? { constants: [shape.map(Number)] } : {},
+  Shape: plain,
   ReduceSum: reduceSum,
   ReduceMean: reduce,
   ReduceMax: reduce,
   Softmax: ({ attributes }) => ({ attributes: [intAttribute("axis", attributes.axis)] }),
+  LogSoftmax: ({ attributes }) => ({ attributes: [intAttribute("axis", attributes.axis)] }),
   RMSNormalization: ({ attributes }) => ({
     attributes: [intAttribute("axis", -1), floatAttribute("epsilon", attributes.epsilon)],
   }),

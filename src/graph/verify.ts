@@ -7,6 +7,7 @@
 import { ShapeError } from "../errors.ts";
 import { dtypeSizeBytes } from "../tensor/dtype.ts";
 import { elementCount, formatShape, sameShape } from "../tensor/shape.ts";
+import { branchesOf } from "./branches.ts";
 import type { Graph, Initializer, Node, OpName, Value } from "./graph.ts";
 import { shapeRules } from "./op-table.ts";
 import type { ShapeRule } from "./shape-rule.ts";
@@ -36,12 +37,6 @@ function assertKnown(graph: Graph, { known }: Scope, value: Value, user: string)
       "a value defined above",
     );
   }
-}
-
-function branchesOf(node: Node): readonly Graph[] {
-  if (node.op !== "If") return [];
-  const { thenBranch, elseBranch } = node.attributes as Node<"If">["attributes"];
-  return [thenBranch, elseBranch];
 }
 
 function verifyNode<Op extends OpName>(graph: Graph, scope: Scope, node: Node<Op>): void {

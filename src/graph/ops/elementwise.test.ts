@@ -41,6 +41,13 @@ describeShapeRules<ElementwiseAttributes>(elementwiseShapes, {
   Div: binary,
   Max: binary,
   Min: binary,
+  Greater: {
+    gives: [
+      ["float32 [2, 1, 3]; float32 [4, 1]", {}, "bool [2, 4, 3]"],
+      ["int64 [T]; int64 []", {}, "bool [T]"],
+    ],
+    refuses: binary.refuses,
+  },
   Neg: unary,
   Exp: unary,
   Log: unary,

@@ -17,6 +17,8 @@ export interface ElementwiseAttributes {
   Div: None;
   Max: None;
   Min: None;
+  /** Tells, element by element, whether the first input is the larger one: a bool. */
+  Greater: None;
   Neg: None;
   Exp: None;
   Log: None;
@@ -54,6 +56,9 @@ const binary =
     return [{ dtype: left.dtype, shape: broadcastShapes(op, left.shape, right.shape) }];
   };
 
+const compare: ShapeRule<unknown> = (inputs, attributes) =>
+  binary("Greater")(inputs, attributes).map(({ shape }) => ({ dtype: "bool", shape }));
+
 /** Gives the shape rule of each elementwise operator. */
 export const elementwiseShapes: {
   readonly [Op in keyof ElementwiseAttributes]: ShapeRule<ElementwiseAttributes[Op]>;
@@ -65,6 +70,7 @@ export const elementwiseShapes: {
   Div: binary("Div"),
   Max: binary("Max"),
   Min: binary("Min"),
+  Greater: compare,
   Neg: unary("Neg"),
   Exp: unary("Exp"),
   Log: unary("Log"),

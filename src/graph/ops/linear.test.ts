@@ -23,20 +23,40 @@ describeShapeRules(linearShapes, {
   },
   Gemm: {
     gives: [
-      ["float32 [T, 3]; float32 [4, 3]", { transposeB: true }, "float32 [T, 4]"],
-      ["float32 [T, 3]; float32 [3, 4]", { transposeB: false }, "float32 [T, 4]"],
-      ["float32 [2, 3]; float32 [4, 3]; float32 [4]", { transposeB: true }, "float32 [2, 4]"],
+      ["float32 [T, 3]; float32 [4, 3]", { transposeA: false, transposeB: true }, "float32 [T, 4]"],
+      ["float32 [T, 3]; float32 [3, 4]", { transposeA: false, transposeB: false }, "float32 [T, 4]"],
+      [
+        "float32 [2, 3]; float32 [4, 3]; float32 [4]",
+        { transposeA: false, transposeB: true },
+        "float32 [2, 4]",
+      ],
     ],
     refuses: [
-      ["float32 [2, 3]", { transposeB: true }, /an input is missing/],
-      ["float32 [2, 3]; float32 [3, 4]", { transposeB: true }, /inner extents differ, got 4, expected 3/],
-      ["float32 [2, 3]; float32 [4, 3]", { transposeB: false }, /inner extents differ, got 4, expected 3/],
-      ["float32 [1, 2, 3]; float32 [4, 3]", { transposeB: true }, /rank/],
-      ["float32 [2, 3]; float32 [3]", { transposeB: true }, /rank/],
-      ["float32 [2, 3]; float32 [4, 3]; float32 [3]", { transposeB: true }, /the bias does not fit/],
-      ["float32 [2, 3]; float32 [4, 3]; float32 [1, 4]", { transposeB: true }, /rank/],
-      ["float32 [2, 3]; float32 [4, 3]; float64 [4]", { transposeB: true }, /differ in dtype/],
-      ["int64 [2, 3]; int64 [4, 3]", { transposeB: true }, /dtype, got "int64"/],
+      ["float32 [2, 3]", { transposeA: false, transposeB: true }, /an input is missing/],
+      [
+        "float32 [2, 3]; float32 [3, 4]",
+        { transposeA: false, transposeB: true },
+        /inner extents differ, got 4, expected 3/,
+      ],
+      [
+        "float32 [2, 3]; float32 [4, 3]",
+        { transposeA: false, transposeB: false },
+        /inner extents differ, got 4, expected 3/,
+      ],
+      ["float32 [1, 2, 3]; float32 [4, 3]", { transposeA: false, transposeB: true }, /rank/],
+      ["float32 [2, 3]; float32 [3]", { transposeA: false, transposeB: true }, /rank/],
+      [
+        "float32 [2, 3]; float32 [4, 3]; float32 [3]",
+        { transposeA: false, transposeB: true },
+        /the bias does not fit/,
+      ],
+      ["float32 [2, 3]; float32 [4, 3]; float32 [1, 4]", { transposeA: false, transposeB: true }, /rank/],
+      [
+        "float32 [2, 3]; float32 [4, 3]; float64 [4]",
+        { transposeA: false, transposeB: true },
+        /differ in dtype/,
+      ],
+      ["int64 [2, 3]; int64 [4, 3]", { transposeA: false, transposeB: true }, /dtype, got "int64"/],
     ],
   },
 });

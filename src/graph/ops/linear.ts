@@ -16,8 +16,8 @@ import {
 export interface LinearAttributes {
   /** `[..., n, k] x [..., k, m] -> [..., n, m]`, batch extents broadcast. */
   MatMul: Readonly<Record<string, never>>;
-  /** `x [n, k], w [k, m] (or [m, k] with transposeB), optional bias [m] -> [n, m]`. */
-  Gemm: { readonly transposeB: boolean };
+  /** `x [n, k] (or [k, n] with transposeA), w [k, m] (or [m, k] with transposeB), optional bias [m] -> [n, m]`. */
+  Gemm: { readonly transposeA: boolean; readonly transposeB: boolean };
 }
 
 /** Gives the shape rule of each matrix product. */
@@ -37,7 +37,7 @@ export const linearShapes: { readonly [Op in keyof LinearAttributes]: ShapeRule<
     const batch = broadcastShapes("MatMul", a.shape.slice(0, -2), b.shape.slice(0, -2));
     return [{ dtype: a.dtype, shape: [...batch, rows, columns] }];
   },
-  Gemm: (inputs, { transposeB }) => {
+  Gemm: (inputs, { transposeA, transposeB }) => {
     const x = inputAt("Gemm", inputs, 0);
     const w = inputAt("Gemm", inputs, 1);
     const bias = inputs[2];
@@ -45,7 +45,7 @@ export const linearShapes: { readonly [Op in keyof LinearAttributes]: ShapeRule<
     assertDType("Gemm", x, "float32", "float64", "float16");
     assertRank("Gemm", x.shape, 2);
     assertRank("Gemm", w.shape, 2);
-    const [rows = 0, inner = 0] = x.shape;
+    const [rows = 0, inner = 0] = transposeA ? x.shape.toReversed() : x.shape;
     const [outer = 0, last = 0] = w.shape;
     assertSameDim("Gemm", "inner extents differ", transposeB ? last : outer, inner);
     const columns = transposeB ? outer : last;

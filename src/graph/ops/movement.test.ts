@@ -82,4 +82,53 @@ describeShapeRules(movementShapes, {
       ["float32 []; int64 [2]", {}, /an axis is out of range/],
     ],
   },
+  GatherElements: {
+    gives: [
+      ["float32 [T, 100]; int64 [T, 1]", { axis: 1 }, "float32 [T, 1]"],
+      ["int64 [2, T, 4]; int32 [2, 7, 4]", { axis: -2 }, "int64 [2, 7, 4]"],
+    ],
+    refuses: [
+      ["float32 [T, 8]", { axis: 1 }, /an input is missing/],
+      ["float32 [T, 8]; float32 [T, 1]", { axis: 1 }, /dtype, got "float32", expected int64 or int32/],
+      ["float32 [T, 8]; int64 [T]", { axis: 1 }, /rank, got "\[T\]", expected rank 2/],
+      ["float32 [T, 8]; int64 [P, 1]", { axis: 1 }, /extents differ at axis 0, got "P", expected T/],
+      ["float32 [T, 8]; int64 [T, 1]", { axis: 2 }, /an axis is out of range/],
+    ],
+  },
+  ScatterElements: {
+    gives: [
+      ["float32 [100, E]; int64 [T, E]; float32 [T, E]", { axis: 0, reduction: "add" }, "float32 [100, E]"],
+    ],
+    refuses: [
+      ["float32 [9, 8]; int64 [T, 8]", { axis: 0, reduction: "add" }, /an input is missing/],
+      ["float32 [9, 8]; int64 [T, 1]; float32 [T, 1]", { axis: 0, reduction: "add" }, /differ at axis 1/],
+      ["float32 [9]; int64 [2]; float32 [3]", { axis: 0, reduction: "add" }, /updates and indices differ/],
+      ["float32 [9]; int64 [2]; float32 [2, 1]", { axis: 0, reduction: "add" }, /rank/],
+      ["float32 [9]; int64 [2]; float64 [2]", { axis: 0, reduction: "add" }, /differ in dtype/],
+      ["int64 [9]; int64 [2]; int64 [2]", { axis: 0, reduction: "add" }, /dtype, got "int64"/],
+    ],
+  },
+  Expand: {
+    gives: [
+      ["float32 []", { shape: [2, 3] }, "float32 [2, 3]"],
+      ["int64 [2, 1]", { shape: [5, 2, 3] }, "int64 [5, 2, 3]"],
+      ["float32 [T, 1]; int64 [2]", { shape: ["T", 3] }, "float32 [T, 3]"],
+    ],
+    refuses: [
+      ["", { shape: [1] }, /an input is missing/],
+      ["float32 [2]", { shape: [3] }, /do not broadcast/],
+      ["float32 [2]", { shape: [1] }, /does not broadcast to the shape, got "\[2\]", expected .*\[1\]/],
+      ["float32 [1, 2]", { shape: [2] }, /does not broadcast to the shape/],
+      ["float32 []", { shape: ["T"] }, /Expand to symbolic extents: an input is missing/],
+      ["float32 []; int64 [2]", { shape: ["T"] }, /the number of extents, got 2, expected 1/],
+      ["float32 []; int32 [1]", { shape: ["T"] }, /dtype, got "int32"/],
+    ],
+  },
+  Shape: {
+    gives: [
+      ["float32 [T, 3]", {}, "int64 [2]"],
+      ["bool []", {}, "int64 [0]"],
+    ],
+    refuses: [["", {}, /an input is missing/]],
+  },
 });

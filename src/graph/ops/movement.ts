@@ -1,17 +1,19 @@
 /**
- * Operators that move elements without computing: reshape, transpose, concatenate, slice, gather.
+ * Operators that move elements without computing: reshape, transpose, concatenate, slice, gather, scatter.
  */
 
 import { ShapeError } from "../../errors.ts";
-import { formatShape } from "../../tensor/shape.ts";
-import { addDims, type Dim, type Shape, sameElementCount } from "../dim.ts";
+import { formatShape, sameShape } from "../../tensor/shape.ts";
+import { addDims, broadcastShapes, type Dim, type Shape, sameElementCount } from "../dim.ts";
 import {
   assertDType,
+  assertRank,
   assertSameDim,
   assertSameDType,
   inputAt,
   resolveAxis,
   type ShapeRule,
+  type ValueType,
 } from "../shape-rule.ts";
 
 /** Lists the attributes of each movement operator. */
@@ -29,6 +31,16 @@ export interface MovementAttributes {
   Split: { readonly axis: number; readonly sizes: readonly Dim[] };
   /** Takes the rows of axis 0 that an integer tensor names: `x [n, ...], indices [...i] -> [...i, ...]`. */
   Gather: Readonly<Record<string, never>>;
+  /** Takes one element of an axis for each index: `x [.., n, ..], indices [.., m, ..] -> [.., m, ..]`. */
+  GatherElements: { readonly axis: number };
+  /** Adds updates where indices say: `x [.., n, ..], indices [.., m, ..], updates [.., m, ..] -> [.., n, ..]`. */
+  ScatterElements: { readonly axis: number; readonly reduction: "add" };
+  /**
+   * Broadcasts to a shape. With symbolic extents a second input, int64 `[rank]`, gives their values at run time.
+   */
+  Expand: { readonly shape: Shape };
+  /** Gives the extents, int64 `[rank]`. */
+  Shape: Readonly<Record<string, never>>;
 }
 
 const splitShapes: ShapeRule<MovementAttributes["Split"]> = (inputs, attributes) => {
@@ -44,6 +56,51 @@ const splitShapes: ShapeRule<MovementAttributes["Split"]> = (inputs, attributes)
     dtype: input.dtype,
     shape: input.shape.with(axis, addDims(size)),
   }));
+};
+
+/** Refuses indices that do not lie along `axis` of x, other extents being the same. */
+function assertAlong(op: string, inputs: readonly ValueType[], givenAxis: number): ValueType {
+  const [x, indices] = [inputAt(op, inputs, 0), inputAt(op, inputs, 1)];
+  const axis = resolveAxis(op, x.shape, givenAxis);
+  assertDType(op, indices, "int64", "int32");
+  assertRank(op, indices.shape, x.shape.length);
+  indices.shape.forEach((dim, index) => {
+    if (index !== axis) assertSameDim(op, `extents differ at axis ${index}`, dim, x.shape[index] ?? 0);
+  });
+  return indices;
+}
+
+function scatterShapes(inputs: readonly ValueType[], { axis }: MovementAttributes["ScatterElements"]) {
+  const op = "ScatterElements";
+  const [x, updates] = [inputAt(op, inputs, 0), inputAt(op, inputs, 2)];
+  const indices = assertAlong(op, inputs, axis);
+  assertSameDType(op, [x, updates]);
+  assertDType(op, x, "float32", "float64");
+  assertRank(op, updates.shape, indices.shape.length);
+  updates.shape.forEach((dim, index) => {
+    assertSameDim(op, "updates and indices differ", dim, indices.shape[index] ?? 0);
+  });
+  return [x];
+}
+
+const expandShapes: ShapeRule<MovementAttributes["Expand"]> = (inputs, { shape }) => {
+  const input = inputAt("Expand", inputs, 0);
+  const target = shape.map((dim) => addDims(dim));
+  if (!sameShape(broadcastShapes("Expand", input.shape, target), target)) {
+    throw new ShapeError({
+      where: "Expand",
+      what: "the input does not broadcast to the shape",
+      got: formatShape(input.shape),
+      expected: `one that does to ${formatShape(target)}`,
+    });
+  }
+  if (target.some((dim) => typeof dim === "string")) {
+    const extents = inputAt("Expand to symbolic extents", inputs, 1);
+    assertDType("Expand", extents, "int64");
+    assertRank("Expand", extents.shape, 1);
+    assertSameDim("Expand", "the number of extents", extents.shape[0] ?? 0, target.length);
+  }
+  return [{ dtype: input.dtype, shape: target }];
 };
 
 /** Gives the shape rule of each movement operator. */
@@ -111,4 +168,11 @@ export const movementShapes: {
     resolveAxis("Gather", input.shape, 0);
     return [{ dtype: input.dtype, shape: [...indices.shape, ...input.shape.slice(1)] }];
   },
+  GatherElements: (inputs, { axis }) => {
+    const { shape } = assertAlong("GatherElements", inputs, axis);
+    return [{ dtype: inputAt("GatherElements", inputs, 0).dtype, shape }];
+  },
+  ScatterElements: scatterShapes,
+  Expand: expandShapes,
+  Shape: (inputs) => [{ dtype: "int64", shape: [inputAt("Shape", inputs, 0).shape.length] }],
 };

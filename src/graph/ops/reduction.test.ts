@@ -17,18 +17,21 @@ const reduce: ShapeCases<ReductionAttributes["ReduceSum"]> = {
   ],
 };
 
+const alongAxis: ShapeCases<ReductionAttributes["Softmax"]> = {
+  gives: [["float32 [2, T]", { axis: -1 }, "float32 [2, T]"]],
+  refuses: [
+    ["float32 [2]", { axis: 1 }, /an axis is out of range/],
+    ["float32 []", { axis: -1 }, /an axis is out of range/],
+    ["int64 [2]", { axis: 0 }, /dtype, got "int64"/],
+  ],
+};
+
 describeShapeRules(reductionShapes, {
   ReduceSum: reduce,
   ReduceMean: reduce,
   ReduceMax: reduce,
-  Softmax: {
-    gives: [["float32 [2, T]", { axis: -1 }, "float32 [2, T]"]],
-    refuses: [
-      ["float32 [2]", { axis: 1 }, /an axis is out of range/],
-      ["float32 []", { axis: -1 }, /an axis is out of range/],
-      ["int64 [2]", { axis: 0 }, /dtype, got "int64"/],
-    ],
-  },
+  Softmax: alongAxis,
+  LogSoftmax: alongAxis,
   RMSNormalization: {
     gives: [["float32 [1, T, 8]; float32 [8]", { epsilon: 1e-5 }, "float32 [1, T, 8]"]],
     refuses: [

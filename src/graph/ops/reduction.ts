@@ -23,6 +23,8 @@ export interface ReductionAttributes {
   ReduceMean: ReduceAttributes;
   ReduceMax: ReduceAttributes;
   Softmax: { readonly axis: number };
+  /** The logarithm of the softmax. */
+  LogSoftmax: { readonly axis: number };
   /** `x / sqrt(mean(x^2) + epsilon) * weight` over the last axis; inputs are x `[..., n]` and weight `[n]`. */
   RMSNormalization: { readonly epsilon: number };
   /**
@@ -42,6 +44,15 @@ const reduce =
       ? input.shape.map((dim, axis) => (reduced.has(axis) ? 1 : dim))
       : input.shape.filter((_, axis) => !reduced.has(axis));
     return [{ dtype: input.dtype, shape }];
+  };
+
+const alongAxis =
+  (op: string): ShapeRule<ReductionAttributes["Softmax"]> =>
+  (inputs, { axis }) => {
+    const input = inputAt(op, inputs, 0);
+    assertDType(op, input, "float32", "float64", "float16");
+    resolveAxis(op, input.shape, axis);
+    return [input];
   };
 
 /** Keeps the type of x `[..., n]`; the other inputs are `[n]`. */
@@ -67,12 +78,8 @@ export const reductionShapes: {
   ReduceSum: reduce("ReduceSum"),
   ReduceMean: reduce("ReduceMean"),
   ReduceMax: reduce("ReduceMax"),
-  Softmax: (inputs, { axis }) => {
-    const input = inputAt("Softmax", inputs, 0);
-    assertDType("Softmax", input, "float32", "float64", "float16");
-    resolveAxis("Softmax", input.shape, axis);
-    return [input];
-  },
+  Softmax: alongAxis("Softmax"),
+  LogSoftmax: alongAxis("LogSoftmax"),
   RMSNormalization: normalization("RMSNormalization", ["weight"]),
   LayerNormalization: normalization("LayerNormalization", ["weight", "bias"]),
 };

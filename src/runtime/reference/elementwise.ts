@@ -75,6 +75,17 @@ const binaries = {
   Min: binary(Math.min, smallerInt64),
 };
 
+/** Compares numbers; int64 are compared as such, beyond what a number holds. */
+function greater(inputs: readonly ReferenceTensor[]): ReferenceTensor {
+  const [a, b] = [inputAt(inputs, 0), inputAt(inputs, 1)];
+  const shape = broadcast([a, b]);
+  const indexA = broadcastIndex(a.shape, shape);
+  const indexB = broadcastIndex(b.shape, shape);
+  return tabulate("bool", shape, (i) =>
+    element<number | bigint>(a.data, indexA(i)) > element<number | bigint>(b.data, indexB(i)) ? 1 : 0,
+  );
+}
+
 function castNumber(value: number, to: DType): number {
   if (to === "bool") return value === 0 ? 0 : 1;
   return isFloat(to) ? value : Math.trunc(value);
@@ -134,6 +145,7 @@ const gelus: {
 export const elementwiseKernels: Kernels<ElementwiseAttributes> = {
   ...binaries,
   Identity: (inputs) => [inputAt(inputs, 0)],
+  Greater: (inputs) => [greater(inputs)],
   Neg: unary((x) => -x),
   Exp: unary(Math.exp),
   Log: unary(Math.log),

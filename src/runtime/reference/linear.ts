@@ -34,11 +34,12 @@ function gemm(
   x: ReferenceTensor,
   weight: ReferenceTensor,
   bias: ReferenceTensor | undefined,
-  transposeB: boolean,
+  { transposeA, transposeB }: LinearAttributes["Gemm"],
   round: Round,
 ): ReferenceTensor {
-  const [rows, inner] = [element(x.shape, 0), element(x.shape, 1)];
+  const [rows, inner] = [element(x.shape, transposeA ? 1 : 0), element(x.shape, transposeA ? 0 : 1)];
   const columns = element(weight.shape, transposeB ? 0 : 1);
+  const [strideRow, strideInnerX] = transposeA ? [1, rows] : [inner, 1];
   const [strideColumn, strideInner] = transposeB ? [inner, 1] : [1, columns];
   const [left, right] = [numbersOf(x), numbersOf(weight)];
   const offsets = bias === undefined ? undefined : numbersOf(bias);
@@ -46,9 +47,8 @@ function gemm(
     const [row, column] = [Math.floor(index / columns), index % columns];
     let sum = 0;
     for (let k = 0; k < inner; k++) {
-      const product =
-        element(left, row * inner + k) * element(right, column * strideColumn + k * strideInner);
-      sum = round(sum + product);
+      const a = element(left, row * strideRow + k * strideInnerX);
+      sum = round(sum + a * element(right, column * strideColumn + k * strideInner));
     }
     return offsets === undefined ? sum : sum + element(offsets, column);
   });
@@ -60,8 +60,8 @@ export const linearKernels: Kernels<LinearAttributes> = {
     const [a, b] = [inputAt(inputs, 0), inputAt(inputs, 1)];
     return [matMul(a, b, roundPartialSum(a.dtype))];
   },
-  Gemm(inputs, { transposeB }, { roundPartialSum }) {
+  Gemm(inputs, attributes, { roundPartialSum }) {
     const [x, weight] = [inputAt(inputs, 0), inputAt(inputs, 1)];
-    return [gemm(x, weight, inputs[2], transposeB, roundPartialSum(x.dtype))];
+    return [gemm(x, weight, inputs[2], attributes, roundPartialSum(x.dtype))];
   },
 };

@@ -7,6 +7,7 @@ import type { MovementAttributes } from "../../graph/ops/movement.ts";
 import { elementCount, formatShape, rowMajorStrides, type StaticShape } from "../../tensor/shape.ts";
 import { axisOf, inputAt, type Kernels } from "./kernel.ts";
 import {
+  broadcastIndex,
   coordinates,
   element,
   int64Of,
@@ -124,6 +125,39 @@ function gather(x: ReferenceTensor, indices: ReferenceTensor): ReferenceTensor {
   );
 }
 
+/** Gives, for each index, where in x `[.., n, ..]` the element lies that it names along the axis. */
+function elementPlaces(op: string, x: ReferenceTensor, indices: ReferenceTensor, axis: number): number[] {
+  const strides = rowMajorStrides(x.shape);
+  const extent = element(x.shape, axis);
+  return integersOf(indices).map((given, index) => {
+    const resolved = given < 0 ? given + extent : given;
+    if (resolved < 0 || resolved >= extent) {
+      const expected = `-${extent} to ${extent - 1}`;
+      throw new InvalidRequestError({ where: op, what: "an index is out of range", got: given, expected });
+    }
+    const at = coordinates(indices.shape, index).with(axis, resolved);
+    return at.reduce((total, place, i) => total + place * element(strides, i), 0);
+  });
+}
+
+function gatherElements(x: ReferenceTensor, indices: ReferenceTensor, axis: number): ReferenceTensor {
+  const places = elementPlaces("GatherElements", x, indices, axis);
+  return select(x, indices.shape, (index) => element(places, index));
+}
+
+function scatterAdd(inputs: readonly ReferenceTensor[], axis: number): ReferenceTensor {
+  const [x, indices, updates] = [inputAt(inputs, 0), inputAt(inputs, 1), inputAt(inputs, 2)];
+  const [data, added] = [numbersOf(x).slice(), numbersOf(updates)];
+  elementPlaces("ScatterElements", x, indices, axis).forEach((place, index) => {
+    data[place] = element(data, place) + element(added, index);
+  });
+  return { ...x, data };
+}
+
+function expand(x: ReferenceTensor, shape: StaticShape): ReferenceTensor {
+  return select(x, shape, broadcastIndex(x.shape, shape));
+}
+
 /** Gives the kernel of each movement operator. */
 export const movementKernels: Kernels<MovementAttributes> = {
   Reshape: (inputs, { shape }, { evaluateShape }) => [reshape(inputAt(inputs, 0), evaluateShape(shape))],
@@ -140,4 +174,17 @@ export const movementKernels: Kernels<MovementAttributes> = {
     return split(x, axisOf(x.shape, axis), values);
   },
   Gather: (inputs) => [gather(inputAt(inputs, 0), inputAt(inputs, 1))],
+  GatherElements: (inputs, { axis }) => {
+    const x = inputAt(inputs, 0);
+    return [gatherElements(x, inputAt(inputs, 1), axisOf(x.shape, axis))];
+  },
+  ScatterElements: (inputs, { axis }) => [scatterAdd(inputs, axisOf(inputAt(inputs, 0).shape, axis))],
+  Expand: (inputs, { shape }, { evaluateShape }) => {
+    const given = inputs[1];
+    return [expand(inputAt(inputs, 0), given === undefined ? evaluateShape(shape) : integersOf(given))];
+  },
+  Shape: (inputs) => {
+    const { shape } = inputAt(inputs, 0);
+    return [tabulateInt64([shape.length], (axis) => BigInt(element(shape, axis)))];
+  },
 };

@@ -63,15 +63,21 @@ const maxInt64 = (values: readonly bigint[]): bigint =>
     -(2n ** 63n),
   );
 
-function softmax(x: ReferenceTensor, axis: number): ReferenceTensor {
+/** Computes `x - log sum e^x` along an axis. */
+function logSoftmax(x: ReferenceTensor, axis: number): ReferenceTensor {
   const data = numbersOf(x);
   const result = new Float64Array(data.length);
   for (const members of group(x, [axis], true).members) {
     const largest = max(members.map((from) => element(data, from)));
-    const total = sum(members.map((from) => Math.exp(element(data, from) - largest)));
-    for (const from of members) result[from] = Math.exp(element(data, from) - largest) / total;
+    const total = Math.log(sum(members.map((from) => Math.exp(element(data, from) - largest))));
+    for (const from of members) result[from] = element(data, from) - largest - total;
   }
   return { ...x, data: result };
+}
+
+function softmax(x: ReferenceTensor, axis: number): ReferenceTensor {
+  const logarithms = logSoftmax(x, axis);
+  return { ...x, data: numbersOf(logarithms).map(Math.exp) };
 }
 
 function rmsNorm(x: ReferenceTensor, weight: ReferenceTensor, epsilon: number): ReferenceTensor {
@@ -117,6 +123,7 @@ export const reductionKernels: Kernels<ReductionAttributes> = {
   ),
   ReduceMax: reduce(max, maxInt64),
   Softmax: (inputs, { axis }) => [softmax(inputAt(inputs, 0), axis)],
+  LogSoftmax: (inputs, { axis }) => [logSoftmax(inputAt(inputs, 0), axis)],
   LayerNormalization: (inputs, { epsilon }) => [
     layerNorm(inputAt(inputs, 0), inputAt(inputs, 1), inputAt(inputs, 2), epsilon),
   ],

@@ -126,6 +126,16 @@ export const elementwiseExamples: Examples<ElementwiseAttributes> = {
   Div: binary("Div", [3.5, -3.5, -2], [3, -3, -2]),
   Max: binary("Max", [7, 2, 6]),
   Min: binary("Min", [2, -7, -3]),
+  Greater: [
+    {
+      title: "known pairs, equal ones too, of floats and integers, one side broadcast",
+      write: ({ b, feed }) => [
+        b.greater(feed(f32([3], [7, -7, 2]), ["T"]), feed(f32([3], [2, 2, 2]), ["T"])),
+        b.greater(feed(i64([2, 1], [3, 1])), feed(i64([2], [1, 3]))),
+      ],
+      expected: [bool([3], [true, false, false]), bool([2, 2], [true, false, false, false])],
+    },
+  ],
   Neg: unary("Neg", [
     [1.5, -1.5],
     [-2, 2],

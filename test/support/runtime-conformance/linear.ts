@@ -69,16 +69,26 @@ export const linearExamples: Examples<LinearAttributes> = {
         return [
           b.linear(x, weight),
           b.linear(x, weight, feed(f32([2], [10, 20]))),
-          ...b.apply("Gemm", [x, weight], { transposeB: false }),
+          b.gemm([x, weight], false, false),
         ];
       },
       expected: [f32([2, 2], [-1, 4, -1, 8]), f32([2, 2], [9, 24, 9, 28]), f32([2, 2], [1, 3, 3, 5])],
+    },
+    {
+      title: "a transposed x, with a plain and a stored weight, and a bias",
+      write: ({ b, feed }) => {
+        const x = feed(f32([2, 3], [1, 2, 3, 4, 5, 6]), [2, "T"]);
+        const weight = feed(f32([2, 2], [1, -1, 0, 2]));
+        return [b.gemm([x, weight], true, false), b.gemm([x, weight, feed(f32([2], [10, 0]))], true, true)];
+      },
+      expected: [f32([3, 2], [1, 7, 2, 8, 3, 9]), f32([3, 2], [7, 8, 7, 10, 7, 12])],
     },
     {
       title: "odd sizes",
       write: ({ b, feed }) => [
         b.linear(feed(random(1, [5, 7])), feed(random(2, [3, 7])), feed(random(3, [3]))),
         b.linear(feed(random(4, [1, 33])), feed(random(5, [17, 33]))),
+        b.gemm([feed(random(6, [33, 5])), feed(random(7, [33, 17]))], true, false),
       ],
     },
     {

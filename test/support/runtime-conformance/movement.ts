@@ -177,4 +177,102 @@ export const movementExamples: Examples<MovementAttributes> = {
       expected: [f32([0, 2], []), f32([2], [3, 2]), i64([1, 1], [5])],
     },
   ],
+  GatherElements: [
+    {
+      title: "an element of each row, negative indices from the end; several of each column",
+      write: ({ b, feed }) => {
+        const x = feed(f32([2, 3], six), ["T", 3]);
+        return [
+          b.gatherElements(x, feed(i64([2, 1], [2, -3]), ["T", 1]), -1),
+          b.gatherElements(feed(f32([2, 3], six)), b.cast(feed(i64([1, 3], [0, 1, 0])), "int32"), 0),
+        ];
+      },
+      expected: [f32([2, 1], [3, 4]), f32([1, 3], [1, 5, 3])],
+    },
+    {
+      title: "a middle axis, and no indices",
+      write: ({ b, feed }) => [
+        b.gatherElements(feed(random(1, [2, 3, 2])), feed(i64([2, 2, 2], [0, 1, 2, 0, 1, 1, 2, 2])), 1),
+        b.gatherElements(feed(f32([2, 3], six)), feed(i64([2, 0], [])), 1),
+      ],
+    },
+  ],
+  ScatterElements: [
+    {
+      title: "equal indices add up, along either axis",
+      write: ({ b, feed }) => {
+        const x = feed(f32([2, 3], six));
+        return [
+          b.scatterAdd(
+            x,
+            feed(i64([2, 2], [0, 0, 2, -3]), [2, "T"]),
+            feed(f32([2, 2], six.slice(2)), [2, "T"]),
+            1,
+          ),
+          b.scatterAdd(
+            x,
+            feed(i64([3, 3], [0, 0, 0, 1, 0, 1, 0, 0, 0])),
+            feed(random(1, [3, 3], [1, 1])),
+            -2,
+          ),
+        ];
+      },
+      expected: [f32([2, 3], [8, 2, 3, 9, 5, 11]), f32([2, 3], [3, 5, 5, 5, 5, 7])],
+    },
+    {
+      title: "many updates of few rows, and none",
+      write: ({ b, feed }) => {
+        const rows = i64(
+          [300, 1],
+          Array.from({ length: 300 }, (_, row) => (row * row) % 7),
+        );
+        const indices = b.expand(feed(rows), [300, 40]);
+        return [
+          b.scatterAdd(feed(random(1, [7, 40])), indices, feed(random(2, [300, 40])), 0),
+          b.scatterAdd(feed(random(3, [7, 2])), feed(i64([0, 2], [])), feed(f32([0, 2], [])), 0),
+        ];
+      },
+    },
+  ],
+  Expand: [
+    {
+      title: "scalars, rows and columns, to static extents",
+      write: ({ b, feed }) => [
+        b.expand(feed(f32([], [5])), [2, 2]),
+        b.expand(feed(f32([2], [1, 2])), [2, 2]),
+        b.expand(feed(f32([2, 1], [1, 2])), [2, 2]),
+        b.expand(feed(i64([1], [7])), [2]),
+      ],
+      expected: [
+        f32([2, 2], [5, 5, 5, 5]),
+        f32([2, 2], [1, 2, 1, 2]),
+        f32([2, 2], [1, 1, 2, 2]),
+        i64([2], [7, 7]),
+      ],
+    },
+    {
+      title: "to the extents of another tensor, an empty one too",
+      write: ({ b, feed }) => {
+        const x = feed(f32([2, 1], [1, 2]), ["T", 1]);
+        const like = feed(f32([2, 3], six), ["T", "P"]);
+        const empty = feed(f32([0, 2], []), ["Q", 2]);
+        return [
+          b.expand(x, like.shape, b.shapeOf(like)),
+          b.expand(feed(f32([], [1])), empty.shape, b.shapeOf(empty)),
+        ];
+      },
+      expected: [f32([2, 3], [1, 1, 1, 2, 2, 2]), f32([0, 2], [])],
+    },
+  ],
+  Shape: [
+    {
+      title: "ranks 0 to 2",
+      write: ({ b, feed }) => [
+        b.shapeOf(feed(f32([], [5]))),
+        b.shapeOf(feed(i64([2], [1, 2]), ["T"])),
+        b.shapeOf(feed(f32([0, 3], []), ["P", 3])),
+      ],
+      expected: [i64([0], []), i64([1], [2]), i64([2], [0, 3])],
+    },
+  ],
 };

@@ -103,6 +103,26 @@ export const reductionExamples: Examples<ReductionAttributes> = {
       expected: [f32([0, 2], [])],
     },
   ],
+  LogSoftmax: [
+    {
+      title: "known results, large and very low logits",
+      write: ({ b, feed }) => {
+        const x = feed(f32([3, 2], [0, Math.log(3), 1000, 1000, -1e30, 5]), ["T", 2]);
+        return [b.logSoftmax(x, -1)];
+      },
+      expected: [f32([3, 2], [-Math.log(4), Math.log(0.75), -Math.LN2, -Math.LN2, -1e30, 0])],
+    },
+    {
+      title: "each axis of ranks 1 to 4, and no rows",
+      write: ({ b, feed }) => [
+        b.logSoftmax(feed(random(1, [5])), 0),
+        b.logSoftmax(feed(random(2, [2, 3])), 0),
+        b.logSoftmax(feed(random(3, [2, 3, 4])), 1),
+        b.logSoftmax(feed(random(4, [2, 3, 4, 5])), -3),
+        b.logSoftmax(feed(f32([0, 2], []), ["T", 2]), -1),
+      ],
+    },
+  ],
   LayerNormalization: [
     {
       title: "a known row",
