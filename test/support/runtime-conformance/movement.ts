@@ -217,7 +217,7 @@ export const movementExamples: Examples<MovementAttributes> = {
           ),
         ];
       },
-      expected: [f32([2, 3], [8, 2, 3, 9, 5, 11]), f32([2, 3], [3, 5, 5, 5, 5, 7])],
+      expected: [f32([2, 3], [8, 2, 3, 10, 5, 11]), f32([2, 3], [3, 5, 5, 5, 5, 7])],
     },
     {
       title: "many updates of few rows, and none",
