@@ -135,7 +135,7 @@ export async function makeTinyTraining(
     );
   const { state, commitFeeds } = await readStream(policy, inference, draw(policyName === "full" ? 5 : 14));
   const streamFeeds = hostTensors(state.feeds(tokenCount));
-  const places = streamFeeds[pastKeysName(0)]?.shape[1] ?? 0;
+  const places = streamFeeds[pastKeysName(0)]?.shape.at(-2) ?? 0;
   const specialized = specializeGraph(inference, {
     dims: { T: tokenCount, P: places, N: tokenCount },
     inputs: hostTensors(policy.switches(tokenCount, state.path)),
