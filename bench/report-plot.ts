@@ -2,8 +2,8 @@
  * Draws a run's figures over the context's length, one panel a figure, as one SVG.
  */
 
+import { drawLinePlots, type LinePlot } from "../src/train/line-plot.ts";
 import { type EngineName, engineNames } from "./engine.ts";
-import { drawLinePlots, type LinePlot } from "./line-plot.ts";
 import { formatLength } from "./report-table.ts";
 import type { Row } from "./summarize.ts";
 
@@ -44,6 +44,8 @@ export function drawReport(rows: readonly Row[], subject: string): string {
       title: `${title}: ${subject}`,
       xLabel,
       yLabel: "",
+      xScale: { logBase: 4 },
+      yScale: { logBase: 10 },
       formatX: formatLength,
       formatY,
       lines: measured,

@@ -11,6 +11,7 @@ export {
   type ParameterGroup,
   standardGroups,
 } from "./adamw.ts";
+export { makeAdapterFiles, type TrainedAdapter } from "./adapter-files.ts";
 export { clipGradients, globalNorm } from "./clip-gradient.ts";
 export type { DataPosition, DocumentSource, ReadDocument, TrainingDocument } from "./data/document-source.ts";
 export { mixDocuments, type SourceShare } from "./data/mixed-documents.ts";
@@ -23,6 +24,8 @@ export {
   type TrainingRecordsOptions,
 } from "./data/training-records.ts";
 export { type GuardedStep, guardStep, noSkippedSteps, type SkippedSteps } from "./loss-guard.ts";
+export { drawLossPlot, type LossPoint } from "./loss-plot.ts";
+export { makeModelFiles, type TrainedModel } from "./model-files.ts";
 export { addScaled, type NamedArrays, zerosLike } from "./parameters.ts";
 export { createDraws, type RandomDraws } from "./random-draws.ts";
 export type { DistractorOptions } from "./recall/distractors.ts";
@@ -45,3 +48,4 @@ export {
   type RecallWeights,
 } from "./recall/recall-documents.ts";
 export { makeSchedule, type Schedule, type ScheduleOptions } from "./schedule.ts";
+export { assertSameRun, type Json, type TrainingState } from "./training-state.ts";

@@ -1,20 +1,27 @@
 /**
- * Draws line plots as SVG: a title, two labelled axes on logarithmic scales, a legend. For bench reports.
+ * Draws line plots as SVG: a title, two labelled axes, a legend. For losses, and for the reports of the bench.
  */
 
 /** Is one line of a plot. */
 export interface PlotLine {
   readonly label: string;
   readonly color: string;
-  /** Positive coordinates, in order of x. */
+  /** In pixels; default 2.5. */
+  readonly width?: number;
+  /** In order of x; positive where a scale is logarithmic. */
   readonly points: readonly (readonly [x: number, y: number])[];
 }
+
+/** Is how an axis grows: evenly, or by powers of a base. */
+export type AxisScale = "linear" | { readonly logBase: number };
 
 /** Describes a plot. */
 export interface LinePlot {
   readonly title: string;
   readonly xLabel: string;
   readonly yLabel: string;
+  readonly xScale: AxisScale;
+  readonly yScale: AxisScale;
   readonly formatX: (x: number) => string;
   readonly formatY: (y: number) => string;
   readonly lines: readonly PlotLine[];
@@ -27,12 +34,39 @@ interface Scale {
   readonly place: (value: number) => number;
 }
 
-function makeScale(values: readonly number[], base: number, from: number, to: number): Scale {
-  const low = Math.floor(Math.log(Math.min(...values)) / Math.log(base));
-  const high = Math.max(low + 1, Math.ceil(Math.log(Math.max(...values)) / Math.log(base)));
+function makeLogScale(low: number, high: number, base: number, from: number, to: number): Scale {
+  const first = Math.floor(Math.log(low) / Math.log(base));
+  const last = Math.max(first + 1, Math.ceil(Math.log(high) / Math.log(base)));
   const place = (value: number): number =>
-    from + ((to - from) * (Math.log(value) / Math.log(base) - low)) / (high - low);
-  return { ticks: Array.from({ length: high - low + 1 }, (_, index) => base ** (low + index)), place };
+    from + ((to - from) * (Math.log(value) / Math.log(base) - first)) / (last - first);
+  return { ticks: Array.from({ length: last - first + 1 }, (_, index) => base ** (first + index)), place };
+}
+
+/** Makes a scale with four to ten ticks at multiples of 1, 2 or 5 times a power of ten. */
+function makeLinearScale(low: number, high: number, from: number, to: number): Scale {
+  const span = high > low ? high - low : Math.max(1, Math.abs(high));
+  const power = 10 ** Math.floor(Math.log10(span));
+  const part = span / power < 2 ? 0.2 : span / power < 5 ? 0.5 : 1;
+  // Rounded, since sums of tenths are not.
+  const tick = (index: number): number => Number((index * part * power).toPrecision(12));
+  const first = Math.floor(low / (part * power));
+  const last = Math.max(first + 1, Math.ceil(high / (part * power)));
+  const [start, end] = [tick(first), tick(last)];
+  const place = (value: number): number => from + ((to - from) * (value - start)) / (end - start);
+  return { ticks: Array.from({ length: last - first + 1 }, (_, index) => tick(first + index)), place };
+}
+
+function makeScale(values: readonly number[], scale: AxisScale, from: number, to: number): Scale {
+  // In a loop: a long run has more points than a call takes arguments.
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const value of values) {
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  if (values.length === 0) [low, high] = [1, 1];
+  return scale === "linear"
+    ? makeLinearScale(low, high, from, to)
+    : makeLogScale(low, high, scale.logBase, from, to);
 }
 
 function escapeXml(text: string): string {
@@ -71,21 +105,21 @@ function drawLinePlot(plot: LinePlot): string[] {
   const points = plot.lines.flatMap((line) => line.points);
   const xs = makeScale(
     points.map(([x]) => x),
-    4,
+    plot.xScale,
     size.left,
     size.width - size.right,
   );
   const ys = makeScale(
     points.map(([, y]) => y),
-    10,
+    plot.yScale,
     size.height - size.bottom,
     size.top,
   );
-  const lines = plot.lines.flatMap(({ label, color, points: own }, index) => {
+  const lines = plot.lines.flatMap(({ label, color, width = 2.5, points: own }, index) => {
     const path = own.map(([x, y]) => `${xs.place(x).toFixed(1)} ${ys.place(y).toFixed(1)}`).join("L");
     const legendY = size.top + 20 + 20 * index;
     return [
-      `<path d="M${path}" stroke="${color}" stroke-width="2.5" fill="none"/>`,
+      own.length === 0 ? "" : `<path d="M${path}" stroke="${color}" stroke-width="${width}" fill="none"/>`,
       `<path d="M${size.left + 14} ${legendY}h24" stroke="${color}" stroke-width="2.5"/>`,
       text(size.left + 46, legendY + 4, label),
     ];
