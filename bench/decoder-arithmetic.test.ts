@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { DecoderSizes } from "../src/testing/decoder-tensors.ts";
+import type { DecoderSizes } from "../src/models/decoder-tensors.ts";
 import { decodeBytes, meanAttendedPlaces, prefillFlops, weightBytes } from "./decoder-arithmetic.ts";
 
 const smolLm2: DecoderSizes = {

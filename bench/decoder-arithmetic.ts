@@ -10,7 +10,7 @@
 
 import type { ContextSettings } from "../src/memory/geometry.ts";
 import { commitCountAt } from "../src/memory/segmented-state.ts";
-import type { DecoderSizes } from "../src/testing/decoder-tensors.ts";
+import type { DecoderSizes } from "../src/models/decoder-tensors.ts";
 
 /** Names how weights are held: float32, or blocks of 32 with a float32 scale. */
 export type WeightFormat = "f32" | "q8" | "q4";

@@ -9,9 +9,9 @@
 import { Worker } from "node:worker_threads";
 import { GraphBuilder } from "../src/graph/builder.ts";
 import type { Value } from "../src/graph/graph.ts";
+import type { DecoderSizes } from "../src/models/decoder-tensors.ts";
 import { createNodeRuntime } from "../src/runtime/node.ts";
 import { hostTensor } from "../src/tensor/host-tensor.ts";
-import type { DecoderSizes } from "../src/testing/decoder-tensors.ts";
 import { layerProducts, type WeightFormat } from "./decoder-arithmetic.ts";
 import { median } from "./statistics.ts";
 

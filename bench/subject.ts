@@ -11,7 +11,7 @@ import { basename, join } from "node:path";
 import type { WeightDType } from "../src/engine/memory-estimate.ts";
 import { writeFileAtomic } from "../src/files/node-atomic-write.ts";
 import { diskModelFolder } from "../src/files/node-model-folder.ts";
-import type { DecoderSizes } from "../src/testing/decoder-tensors.ts";
+import type { DecoderSizes } from "../src/models/decoder-tensors.ts";
 import {
   createTinyAdapterFolder,
   qwen25Config05B,

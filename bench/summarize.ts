@@ -3,7 +3,7 @@
  */
 
 import type { ContextSettings } from "../src/memory/geometry.ts";
-import type { DecoderSizes } from "../src/testing/decoder-tensors.ts";
+import type { DecoderSizes } from "../src/models/decoder-tensors.ts";
 import {
   decodeBytes,
   meanAttendedPlaces,

@@ -2,7 +2,7 @@
  * Lists the tensors of the GPT families' checkpoints, which share neither names nor parts with Llama's.
  */
 
-import { type DecoderSizes, planMatrix, type TensorPlan } from "./decoder-tensors.ts";
+import { type DecoderSizes, planMatrix, type TensorPlan } from "../models/decoder-tensors.ts";
 
 function withBias(matrix: TensorPlan, size: number): TensorPlan[] {
   return [matrix, { name: matrix.name.replace(/weight$/, "bias"), shape: [size], role: "bias" }];

@@ -9,9 +9,9 @@ import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import type { RandomGenerator } from "pure-rand/types/RandomGenerator";
 import { planSafetensors } from "../files/safetensors-writer.ts";
+import { type DecoderSizes, planDecoderTensors } from "../models/decoder-tensors.ts";
 import { encodeBfloat16 } from "../tensor/half-float.ts";
 import { elementCount } from "../tensor/shape.ts";
-import { type DecoderSizes, planDecoderTensors } from "./decoder-tensors.ts";
 
 /** Is the `config.json` of a Llama or Qwen 2 checkpoint, as far as its tensors depend on it. */
 export interface RandomCheckpointConfig {

@@ -7,7 +7,7 @@ import {
   type DecoderSizes,
   planDecoderTensors,
   type TensorPlan,
-} from "./decoder-tensors.ts";
+} from "../models/decoder-tensors.ts";
 import { planGpt2Tensors, planGptNeoxTensors } from "./gpt-tensors.ts";
 
 /** Names a family that tiny models come in: a Hugging Face `model_type`. */

@@ -10,10 +10,11 @@ import type { RandomGenerator } from "pure-rand/types/RandomGenerator";
 import { type ModelFolder, memoryModelFolder } from "../files/model-folder.ts";
 import { writeSafetensors } from "../files/safetensors-writer.ts";
 import type { ContextSettings } from "../memory/geometry.ts";
+import type { DecoderSizes } from "../models/decoder-tensors.ts";
 import { encodeBfloat16, encodeFloat16 } from "../tensor/half-float.ts";
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
 import { tinyByteLevelJson } from "../text/tiny-tokenizers.ts";
-import { type DecoderSizes, drawTensor, drawUniform } from "./decoder-tensors.ts";
+import { drawTensor, drawUniform } from "./draw-tensor.ts";
 import { type TinyModelType, tinyFamilies } from "./tiny-families.ts";
 
 /** Sizes a tiny model. An adapter fits the model of the same sizes. */

@@ -1,0 +1,203 @@
+/**
+ * The training loop: documents, gradients, a step of the optimizer, again; as a generator of plain events.
+ *
+ * It knows neither models nor files. Where it is can be read from a checkpoint event, and a run that is given such
+ * a point goes on from it to the bit: documents depend on a position, rates on the step alone.
+ */
+
+import { InvalidRequestError } from "../errors.ts";
+import type { AdamW, AdamWState } from "./adamw.ts";
+import { clipGradients } from "./clip-gradient.ts";
+import type { DataPosition, DocumentSource } from "./data/document-source.ts";
+import { guardStep, noSkippedSteps, type SkippedSteps } from "./loss-guard.ts";
+import type { Objective } from "./objective.ts";
+import { assertAlike, type NamedArrays } from "./parameters.ts";
+import type { Schedule } from "./schedule.ts";
+
+/** Says where a training is: with the parameters, all that a continuation needs. */
+export interface TrainingPoint {
+  /** Steps behind it, skipped ones included. */
+  readonly step: number;
+  readonly position: DataPosition;
+  readonly skipped: SkippedSteps;
+  /** Tokens read so far. */
+  readonly tokenCount: number;
+  /** Live: copied by whoever keeps it. */
+  readonly parameters: NamedArrays;
+  /** Live, as the parameters. */
+  readonly optimizer: AdamWState;
+}
+
+/** Says how to train. */
+export interface TrainingPlan {
+  readonly objective: Objective;
+  readonly source: DocumentSource;
+  readonly optimizer: AdamW;
+  readonly schedule: Schedule;
+  readonly totalSteps: number;
+  /** Documents whose gradients make one step, from 1. */
+  readonly documentsPerStep: number;
+  /** Gradients of a larger norm are scaled down to it; default 1, Infinity for never. */
+  readonly maxGradientNorm?: number;
+  /** Steps in a row without a finite loss that end the training; default 10. */
+  readonly skipLimit?: number;
+  /** Steps from one checkpoint to the next; default 100. There is one at the end, and on abort. */
+  readonly checkpointSteps?: number;
+  /** Where to go on; from the start without it. */
+  readonly from?: TrainingPoint;
+}
+
+/** Is a step that was taken, or skipped since its loss was no number. */
+export interface StepEvent {
+  readonly type: "step";
+  /** Steps behind it, this one included. */
+  readonly step: number;
+  /** Mean over the weights of its documents; nats for likelihoods. */
+  readonly loss: number;
+  /** Before clipping. */
+  readonly gradientNorm: number;
+  readonly learningRate: number;
+  readonly action: "take" | "skip";
+  readonly skippedCount: number;
+  /** Tokens read so far. */
+  readonly tokenCount: number;
+  /** Tokens a second, over the last steps. */
+  readonly tokensPerSecond: number;
+  readonly secondsLeft: number;
+}
+
+/** Is what a training tells. */
+export type TrainingEvent =
+  | StepEvent
+  | { readonly type: "checkpoint"; readonly point: TrainingPoint }
+  | { readonly type: "finish"; readonly point: TrainingPoint };
+
+/** Averages speed over the last steps, so that the time left follows what the machine does now. */
+class SpeedMeter {
+  readonly #smoothing = 0.9;
+  #tokensPerSecond: number | undefined;
+  #secondsPerStep: number | undefined;
+  #last = performance.now();
+
+  #blend(old: number | undefined, now: number): number {
+    return old === undefined ? now : this.#smoothing * old + (1 - this.#smoothing) * now;
+  }
+
+  countStep(tokens: number, stepsLeft: number): Pick<StepEvent, "tokensPerSecond" | "secondsLeft"> {
+    const now = performance.now();
+    const seconds = Math.max(1e-6, (now - this.#last) / 1000);
+    this.#last = now;
+    this.#tokensPerSecond = this.#blend(this.#tokensPerSecond, tokens / seconds);
+    this.#secondsPerStep = this.#blend(this.#secondsPerStep, seconds);
+    return { tokensPerSecond: this.#tokensPerSecond, secondsLeft: stepsLeft * this.#secondsPerStep };
+  }
+}
+
+function checkPlan({
+  totalSteps,
+  documentsPerStep,
+  checkpointSteps = 100,
+  skipLimit = 10,
+}: TrainingPlan): void {
+  const counts = { totalSteps, documentsPerStep, checkpointSteps, skipLimit };
+  for (const [where, got] of Object.entries(counts)) {
+    if (Number.isSafeInteger(got) && got > 0) continue;
+    throw new InvalidRequestError({ where, what: "out of range", got, expected: "a whole number from 1" });
+  }
+}
+
+function startPoint({ objective, source, optimizer, from }: TrainingPlan): TrainingPoint {
+  const { parameters } = objective;
+  if (from === undefined) {
+    const state = optimizer.init(parameters);
+    const counts = { step: 0, tokenCount: 0, skipped: noSkippedSteps };
+    return { ...counts, position: source.start, parameters, optimizer: state };
+  }
+  assertAlike("training point", parameters, from.parameters);
+  for (const [name, array] of parameters) array.set(from.parameters.get(name) ?? []);
+  return { ...from, parameters };
+}
+
+/** Is what the documents of one step gave together. */
+interface StepSums {
+  readonly loss: number;
+  readonly weight: number;
+  readonly tokenCount: number;
+  readonly position: DataPosition;
+}
+
+/** Adds up the gradients of a step's documents. */
+async function sumDocuments(
+  { objective, source, documentsPerStep }: TrainingPlan,
+  { step, position: from }: TrainingPoint,
+  sums: NamedArrays,
+  signal: AbortSignal | undefined,
+): Promise<StepSums> {
+  for (const sum of sums.values()) sum.fill(0);
+  let [loss, weight, tokenCount] = [0, 0, 0];
+  let position = from;
+  for (let index = 0; index < documentsPerStep; index++) {
+    const read = await source.read(position, objective.lengthTokens(step), signal);
+    position = read.position;
+    const part = await objective.accumulate(read.document, sums, step, signal);
+    loss += part.loss;
+    weight += part.weight;
+    tokenCount += part.tokenCount;
+    // A runtime that computes on this thread would keep an interrupt waiting for the whole step.
+    if (signal !== undefined) await new Promise((resolve) => setTimeout(resolve, 0));
+    signal?.throwIfAborted();
+  }
+  return { loss, weight, tokenCount, position };
+}
+
+function scale(arrays: NamedArrays, factor: number): void {
+  for (const array of arrays.values())
+    for (let index = 0; index < array.length; index++) array[index] = (array[index] ?? 0) * factor;
+}
+
+/**
+ * Trains. Whoever iterates writes what a checkpoint event points at before asking for the next event.
+ * @throws {@link InvalidRequestError} when the plan is out of range, or losses are no numbers for too long;
+ * the signal's reason on abort, after a checkpoint of the last step that was whole.
+ */
+export async function* train(
+  plan: TrainingPlan,
+  signal?: AbortSignal,
+): AsyncGenerator<TrainingEvent, void, void> {
+  checkPlan(plan);
+  const { objective, optimizer, schedule, totalSteps } = plan;
+  const { maxGradientNorm = 1, skipLimit = 10, checkpointSteps = 100 } = plan;
+  const { parameters } = objective;
+  const sums = new Map([...parameters].map(([name, { length }]) => [name, new Float32Array(length)]));
+  const meter = new SpeedMeter();
+  let point = startPoint(plan);
+  let savedStep = point.step;
+  while (point.step < totalSteps) {
+    let step: StepSums;
+    try {
+      signal?.throwIfAborted();
+      step = await sumDocuments(plan, point, sums, signal);
+    } catch (error) {
+      if (signal?.aborted === true && savedStep < point.step) yield { type: "checkpoint", point };
+      throw error;
+    }
+    const { weight, position } = step;
+    const loss = weight > 0 ? step.loss / weight : 0;
+    if (weight > 0) scale(sums, 1 / weight);
+    const gradientNorm = clipGradients(sums, maxGradientNorm);
+    const { action, skipped } = guardStep(loss, gradientNorm, point.skipped, skipLimit);
+    const learningRate = schedule(point.step);
+    const state =
+      action === "take" ? optimizer.update(parameters, sums, point.optimizer, learningRate) : point.optimizer;
+    const tokenCount = point.tokenCount + step.tokenCount;
+    point = { step: point.step + 1, position, skipped, tokenCount, parameters, optimizer: state };
+    const speed = meter.countStep(step.tokenCount, totalSteps - point.step);
+    const facts = { step: point.step, loss, gradientNorm, learningRate, action, tokenCount };
+    yield { type: "step", ...facts, skippedCount: skipped.total, ...speed };
+    if (point.step % checkpointSteps === 0 && point.step < totalSteps) {
+      yield { type: "checkpoint", point };
+      savedStep = point.step;
+    }
+  }
+  yield { type: "finish", point };
+}
