@@ -5,21 +5,25 @@ import { createTinyModelFolder } from "../testing/tiny-model.ts";
 import { makeAdamW } from "./adamw.ts";
 import type { DocumentSource } from "./data/document-source.ts";
 import { drawInitialWeights } from "./initial-weights.ts";
-import { createNextTokenObjective } from "./next-token-objective.ts";
+import { createNextTokenObjective, type LengthStage } from "./next-token-objective.ts";
 import { makeSchedule } from "./schedule.ts";
 import { train } from "./train-loop.ts";
 
 const lengthTokens = 24;
 
-async function createObjective(modelType: "llama" | "qwen3", length = lengthTokens, maxPositions = 64) {
+async function createObjective(
+  modelType: "llama" | "qwen3",
+  lengths: readonly LengthStage[] = [{ fromStep: 0, lengthTokens }],
+) {
+  const maxPositions = 64;
   const folder = createTinyModelFolder({ modelType, hiddenSize: 32, headSize: 8, mlpSize: 48, maxPositions });
   const json = await folder.readJson("config.json");
   const family = await loadModelFamily("tiny", json);
   const config = family.readConfig("tiny", json);
   const weights = drawInitialWeights(config, 3);
   const runtime = createNodeRuntime({ threads: 1 });
-  const options = { family, config, weights, runtime, lengthTokens: length };
-  return { objective: await createNextTokenObjective(options), config };
+  const options = { family, config, weights, runtime, lengths };
+  return { objective: createNextTokenObjective(options), config };
 }
 
 /** The same document for ever: tokens that follow no rule but come again. */
@@ -44,7 +48,7 @@ describe.each(["llama", "qwen3"] as const)("pre-training a %s", (modelType) => {
       optimizer: makeAdamW(),
       schedule: makeSchedule({ kind: "constant", peakRate: 0.01, totalSteps: 60 }),
       totalSteps: 60,
-      documentsPerStep: 1,
+      tokensPerStep: 1,
     };
     for await (const event of train(plan)) if (event.type === "step") losses.push(event.loss);
     expect(Math.abs((losses[0] ?? 0) - Math.log(config.vocabularySize))).toBeLessThan(0.5);
@@ -73,9 +77,15 @@ describe("the objective of pre-training", () => {
     expect(one.sums.get("model.norm.weight")?.some((value) => value !== 0)).toBe(true);
   });
 
-  it("refuses documents that are longer than the model has positions", async () => {
-    await expect(createObjective("llama", 65, 64)).rejects.toThrow(
+  it("takes documents of the length that each step has, and refuses lengths out of range", async () => {
+    const stage = (fromStep: number, length: number): LengthStage => ({ fromStep, lengthTokens: length });
+    const { objective } = await createObjective("llama", [stage(0, 8), stage(10, 24)]);
+    await using _disposed = objective;
+    expect([0, 9, 10, 99].map((step) => objective.lengthTokens(step))).toEqual([8, 8, 24, 24]);
+    await expect(createObjective("llama", [stage(0, 65)])).rejects.toThrow(
       /longer than the model has positions, got 65/,
     );
+    await expect(createObjective("llama", [stage(1, 8)])).rejects.toThrow(/begin at step 0/);
+    await expect(createObjective("llama", [stage(0, 8), stage(0, 9)])).rejects.toThrow(/order of steps/);
   });
 });

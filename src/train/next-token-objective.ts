@@ -7,20 +7,22 @@
 
 import { differentiate, gradientName } from "../autodiff/differentiate.ts";
 import { InvalidRequestError } from "../errors.ts";
-import type { WeightEntry } from "../graph/weights.ts";
 import { pastKeysName } from "../memory/local-attention.ts";
 import { createPolicy } from "../memory/policies.ts";
 import type { DecoderConfig } from "../models/decoder-config.ts";
 import type { ModelFamily } from "../models/family.ts";
 import type { NamedTensors, Runtime, RuntimeSession } from "../runtime/runtime.ts";
 import { hostFloats } from "../runtime/tensor-memory.ts";
-import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { Objective } from "./objective.ts";
 import { addScaled } from "./parameters.ts";
 import { addNextTokenLoss, lossFeeds, lossNames, specializeForTraining } from "./training-graph.ts";
+import { describeWeights, pickFeeds, type WeightTensors } from "./weight-tensors.ts";
 
-/** Holds weights by name, with their shapes: float32, changed in place by training. */
-export type WeightTensors = ReadonlyMap<string, HostTensor<"float32">>;
+/** Says how long documents are from a step on: short ones first teach most of the language at a lower price. */
+export interface LengthStage {
+  readonly fromStep: number;
+  readonly lengthTokens: number;
+}
 
 /** Says what is trained. */
 export interface NextTokenOptions {
@@ -28,53 +30,34 @@ export interface NextTokenOptions {
   readonly config: DecoderConfig;
   readonly weights: WeightTensors;
   readonly runtime: Runtime;
-  /** Length of documents, tokens; at most the positions of the model. */
-  readonly lengthTokens: number;
+  /** Lengths of documents, tokens, each from a step on; the first from step 0. At most the model's positions. */
+  readonly lengths: readonly LengthStage[];
 }
 
-/** Describes weights that are in memory as if a file held them: graphs take names, dtypes and shapes from it. */
-export function describeWeights(weights: WeightTensors): Map<string, WeightEntry> {
-  const source = {
-    name: "weights in training",
-    sizeBytes: 0,
-    read: () => Promise.reject(new Error("weights in training are fed, not read")),
-    close: async () => {},
+function checkLengths(lengths: readonly LengthStage[], maxPositions: number): void {
+  const refuse = (what: string, got: unknown, expected: string): never => {
+    const remedy = "Raise max_position_embeddings, or train on shorter documents.";
+    throw new InvalidRequestError({ where: "lengths", what, got, expected, remedy });
   };
-  return new Map(
-    [...weights].map(([name, { dtype, shape, data }]) => [
-      name,
-      { name, dtype, shape, source, offset: 0, lengthBytes: data.byteLength },
-    ]),
-  );
-}
-
-/** Names the inputs of a session that are among the feeds. */
-function pickFeeds(session: RuntimeSession, ...feeds: readonly NamedTensors[]): NamedTensors {
-  const all = Object.assign({}, ...feeds) as NamedTensors;
-  return Object.fromEntries(
-    session.inputNames.flatMap((name) => (all[name] === undefined ? [] : [[name, all[name]]])),
-  );
-}
-
-/**
- * Creates the objective of pre-training.
- * @throws {@link InvalidRequestError} when documents are longer than the model has positions.
- */
-export async function createNextTokenObjective(
-  options: NextTokenOptions,
-  signal?: AbortSignal,
-): Promise<Objective> {
-  const { family, config, weights, runtime, lengthTokens } = options;
-  const { maxPositions } = config.geometry;
-  if (lengthTokens > maxPositions) {
-    throw new InvalidRequestError({
-      where: "lengthTokens",
-      what: "documents are longer than the model has positions",
-      got: lengthTokens,
-      expected: `<= ${maxPositions}`,
-      remedy: "Raise max_position_embeddings, or train on shorter documents.",
-    });
+  if (lengths[0]?.fromStep !== 0) refuse("they do not begin at step 0", lengths[0]?.fromStep, "0");
+  for (const [index, { fromStep, lengthTokens }] of lengths.entries()) {
+    if (!(lengthTokens >= 2 && lengthTokens <= maxPositions))
+      refuse("documents are longer than the model has positions", lengthTokens, `2 to ${maxPositions}`);
+    const before = lengths[index - 1]?.fromStep ?? -1;
+    if (fromStep <= before) refuse("they are not in the order of steps", fromStep, `more than ${before}`);
   }
+}
+
+/** Is the graph of one length, compiled, with the feeds that never change. */
+interface LengthSession {
+  readonly session: RuntimeSession;
+  readonly stateFeeds: NamedTensors;
+}
+
+async function createLengthSession(
+  { family, config, weights, runtime }: NextTokenOptions,
+  lengthTokens: number,
+): Promise<LengthSession> {
   const names = [...weights.keys()];
   const context = { sinkTokens: 0, slotTokens: 0, windowTokens: 1, segmentTokens: lengthTokens };
   const policy = createPolicy("full", { geometry: config.geometry, context, adapter: undefined });
@@ -85,20 +68,41 @@ export async function createNextTokenObjective(
   const forward = addNextTokenLoss(specializeForTraining(inference, policy, shape, names));
   const outputs = [lossNames.loss];
   const graph = differentiate(forward, { loss: lossNames.loss, parameters: names, outputs });
-  const session = await runtime.createSession(graph, signal);
-  const fixed = { ...stateFeeds, ...Object.fromEntries(weights) };
+  return { session: await runtime.createSession(graph), stateFeeds };
+}
+
+/**
+ * Creates the objective of pre-training.
+ * @throws {@link InvalidRequestError} when documents are longer than the model has positions.
+ */
+export function createNextTokenObjective(options: NextTokenOptions): Objective {
+  const { config, weights, lengths } = options;
+  checkLengths(lengths, config.geometry.maxPositions);
+  const names = [...weights.keys()];
+  const sessions = new Map<number, Promise<LengthSession>>();
+  const lengthAt = (step: number): number =>
+    lengths.findLast(({ fromStep }) => fromStep <= step)?.lengthTokens ?? 0;
+  const sessionOf = (lengthTokens: number): Promise<LengthSession> => {
+    const session = sessions.get(lengthTokens) ?? createLengthSession(options, lengthTokens);
+    sessions.set(lengthTokens, session);
+    return session;
+  };
+  const fixed = Object.fromEntries(weights);
   return {
     parameters: new Map([...weights].map(([name, { data }]) => [name, data])),
-    lengthTokens: () => lengthTokens,
-    async accumulate({ tokens, lossWeights }, sums, _step, aborted) {
-      aborted?.throwIfAborted();
-      const { feeds, weight } = lossFeeds(tokens, lossWeights, 0, lengthTokens);
-      const results = await session.run(pickFeeds(session, fixed, feeds));
+    lengthTokens: lengthAt,
+    async accumulate({ tokens, lossWeights }, sums, _step, signal) {
+      signal?.throwIfAborted();
+      const { session, stateFeeds } = await sessionOf(tokens.length);
+      const { feeds, weight } = lossFeeds(tokens, lossWeights, 0, tokens.length);
+      const results = await session.run(pickFeeds(session, fixed, stateFeeds, feeds));
       const gradients = names.map((name) => [name, hostFloats(results[gradientName(name)], name)] as const);
       addScaled(sums, new Map(gradients), 1);
       const [loss = Number.NaN] = hostFloats(results[lossNames.loss], lossNames.loss);
-      return { loss, weight, tokenCount: lengthTokens };
+      return { loss, weight, tokenCount: tokens.length };
     },
-    [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      for (const made of sessions.values()) await (await made).session[Symbol.asyncDispose]();
+    },
   };
 }

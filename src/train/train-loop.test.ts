@@ -47,7 +47,7 @@ function makePlan(options: Partial<TrainingPlan> = {}): TrainingPlan {
     optimizer: makeAdamW(),
     schedule: makeSchedule({ kind: "cosine", peakRate: 0.1, totalSteps: 30 }),
     totalSteps: 30,
-    documentsPerStep: 2,
+    tokensPerStep: 6,
     checkpointSteps: 10,
     ...options,
   };
@@ -123,7 +123,7 @@ describe("train", () => {
   });
 
   it("refuses counts out of range and points of other parameters", async () => {
-    await expect(runAll(makePlan({ documentsPerStep: 0 }))).rejects.toThrow(/documentsPerStep: out of range/);
+    await expect(runAll(makePlan({ tokensPerStep: 0 }))).rejects.toThrow(/tokensPerStep: out of range/);
     await expect(runAll(makePlan({ totalSteps: 1.5 }))).rejects.toThrow(/totalSteps: out of range/);
     const { points } = await runAll(makePlan({ totalSteps: 1 }));
     const [point] = points;

@@ -35,8 +35,8 @@ export interface TrainingPlan {
   readonly optimizer: AdamW;
   readonly schedule: Schedule;
   readonly totalSteps: number;
-  /** Documents whose gradients make one step, from 1. */
-  readonly documentsPerStep: number;
+  /** Tokens whose gradients make one step, from 1: whole documents, until there are so many. */
+  readonly tokensPerStep: number;
   /** Gradients of a larger norm are scaled down to it; default 1, Infinity for never. */
   readonly maxGradientNorm?: number;
   /** Steps in a row without a finite loss that end the training; default 10. */
@@ -93,13 +93,8 @@ class SpeedMeter {
   }
 }
 
-function checkPlan({
-  totalSteps,
-  documentsPerStep,
-  checkpointSteps = 100,
-  skipLimit = 10,
-}: TrainingPlan): void {
-  const counts = { totalSteps, documentsPerStep, checkpointSteps, skipLimit };
+function checkPlan({ totalSteps, tokensPerStep, checkpointSteps = 100, skipLimit = 10 }: TrainingPlan): void {
+  const counts = { totalSteps, tokensPerStep, checkpointSteps, skipLimit };
   for (const [where, got] of Object.entries(counts)) {
     if (Number.isSafeInteger(got) && got > 0) continue;
     throw new InvalidRequestError({ where, what: "out of range", got, expected: "a whole number from 1" });
@@ -128,7 +123,7 @@ interface StepSums {
 
 /** Adds up the gradients of a step's documents. */
 async function sumDocuments(
-  { objective, source, documentsPerStep }: TrainingPlan,
+  { objective, source, tokensPerStep }: TrainingPlan,
   { step, position: from }: TrainingPoint,
   sums: NamedArrays,
   signal: AbortSignal | undefined,
@@ -136,7 +131,7 @@ async function sumDocuments(
   for (const sum of sums.values()) sum.fill(0);
   let [loss, weight, tokenCount] = [0, 0, 0];
   let position = from;
-  for (let index = 0; index < documentsPerStep; index++) {
+  while (tokenCount < tokensPerStep) {
     const read = await source.read(position, objective.lengthTokens(step), signal);
     position = read.position;
     const part = await objective.accumulate(read.document, sums, step, signal);

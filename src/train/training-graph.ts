@@ -34,20 +34,28 @@ export interface RunShape {
   readonly places: number;
   /** Whether the memory is read. */
   readonly path: "base" | "gated";
+  /** N: rows whose logits are given; all by default. */
+  readonly logitRows?: number;
 }
 
 /**
- * Fixes the sizes of an inference graph, for runs that give the logits of every row.
- * @param freed constants that become float32 inputs of the same names: weights that change, or that graphs share.
+ * Fixes the sizes of an inference graph.
+ * @param freed constants that become float32 inputs of the same names, where the graph still has them: weights that
+ * change, or that graphs share.
  */
 export function specializeForTraining(
   inference: Graph,
   policy: MemoryPolicy,
-  { tokens: T, places: P, path }: RunShape,
+  { tokens: T, places: P, path, logitRows: N = T }: RunShape,
   freed: readonly string[],
 ): Graph {
   const inputs = hostTensors(policy.switches(T, path));
-  return freeConstants(specializeGraph(inference, { dims: { T, P, N: T }, inputs }), freed);
+  const graph = specializeGraph(inference, { dims: { T, P, N }, inputs });
+  const left = new Set(graph.initializers.map(({ value }) => value.name));
+  return freeConstants(
+    graph,
+    freed.filter((name) => left.has(name)),
+  );
 }
 
 /** Puts the loss on a graph that gives logits; it takes their place, as the first output. */
@@ -66,6 +74,7 @@ export function addNextTokenLoss(graph: Graph): Graph {
 /**
  * Gives what a training graph is fed of the tokens of a document.
  * @param from the first token that the run reads; the token behind the last is the last label.
+ * @param logitRows how many rows, from the first on, have logits.
  * @returns the feeds, and the sum of the weights.
  */
 export function lossFeeds(
@@ -73,12 +82,13 @@ export function lossFeeds(
   lossWeights: Float32Array,
   from: number,
   count: number,
+  logitRows: number = count,
 ): { readonly feeds: Record<string, HostTensor>; readonly weight: number } {
   const int64 = (shape: readonly number[], at: (row: number) => number): HostTensor =>
     hostTensor(
       "int64",
       shape,
-      BigInt64Array.from({ length: count }, (_, row) => BigInt(at(row))),
+      BigInt64Array.from({ length: shape[0] ?? 0 }, (_, row) => BigInt(at(row))),
     );
   const isLast = (row: number): boolean => from + row + 1 >= tokens.length;
   const weights = Float32Array.from({ length: count }, (_, row) =>
@@ -86,7 +96,7 @@ export function lossFeeds(
   );
   const feeds = {
     [inferenceNames.tokenIds]: int64([count], (row) => tokens[from + row] ?? 0),
-    [inferenceNames.logitRows]: int64([count], (row) => row),
+    [inferenceNames.logitRows]: int64([logitRows], (row) => row),
     [lossNames.labels]: int64([count, 1], (row) => (isLast(row) ? 0 : (tokens[from + row + 1] ?? 0))),
     [lossNames.weights]: hostTensor("float32", [count, 1], weights),
   };

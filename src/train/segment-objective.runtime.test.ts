@@ -1,0 +1,164 @@
+import { describe, expect, it } from "vitest";
+import { openCheckpointWeights } from "../files/checkpoint-files.ts";
+import { openAdapter } from "../memory/adapter.ts";
+import type { ContextSettings } from "../memory/geometry.ts";
+import { createPolicy } from "../memory/policies.ts";
+import { loadModelFamily } from "../models/registry.ts";
+import { createNodeRuntime } from "../runtime/node.ts";
+import { createTinyAdapterFolder, createTinyModelFolder } from "../testing/tiny-model.ts";
+import { makeAdamW } from "./adamw.ts";
+import type { DataPosition, TrainingDocument } from "./data/document-source.ts";
+import type { Objective } from "./objective.ts";
+import { readWeightTensors } from "./read-weight-tensors.ts";
+import { makeSchedule } from "./schedule.ts";
+import { createSegmentObjective, type SegmentOptions } from "./segment-objective.ts";
+import { train } from "./train-loop.ts";
+import { describeWeights } from "./weight-tensors.ts";
+
+const context: ContextSettings = { sinkTokens: 2, slotTokens: 0, windowTokens: 6, segmentTokens: 4 };
+const capacity = 12;
+const sizes = { hiddenSize: 16, queryHeadCount: 4, keyValueHeadCount: 2, headSize: 4, mlpSize: 10 };
+const modelFolder = createTinyModelFolder(sizes);
+const adapterFolder = createTinyAdapterFolder({ ...sizes, context });
+
+async function createObjective(options: Partial<SegmentOptions> = {}) {
+  const json = await modelFolder.readJson("config.json");
+  const family = await loadModelFamily("tiny", json);
+  const config = family.readConfig("tiny", json);
+  const adapter = await openAdapter(adapterFolder);
+  const base = await readWeightTensors("tiny", (await openCheckpointWeights(modelFolder)).tensors);
+  const trained = await readWeightTensors("tiny adapter", adapter.tensors);
+  const tensors = describeWeights(base);
+  const objective = createSegmentObjective({
+    base,
+    trained,
+    contexts: [context],
+    segmentCount: 3,
+    runtime: createNodeRuntime({ threads: 1 }),
+    makeModel(settings) {
+      const policy = createPolicy("paper", {
+        geometry: config.geometry,
+        context: settings,
+        adapter: { ...adapter, tensors: describeWeights(trained) },
+      });
+      const inference = family.buildInferenceGraph("tiny", config, tensors, policy);
+      return { context: settings, policy, inference };
+    },
+    ...options,
+  });
+  return { objective, base, trained };
+}
+
+/** Tokens without a rule, of the length of a document. */
+function makeDocument(segments: number, weigh: (index: number) => number = () => 1): TrainingDocument {
+  const length = capacity + segments * context.segmentTokens;
+  const tokens = Int32Array.from({ length }, (_, index) => (index * index * 7 + index) % 19);
+  const lossWeights = Float32Array.from({ length }, (_, index) => (index === 0 ? 0 : weigh(index)));
+  return { tokens, lossWeights, usedTokens: length };
+}
+
+const zeros = (objective: Objective) =>
+  new Map([...objective.parameters].map(([name, { length }]) => [name, new Float32Array(length)]));
+
+describe("the objective over segments", () => {
+  it("gives the gradient of the loss: what finite differences say, where nothing is detached", async () => {
+    const { objective } = await createObjective({ segmentCount: 1 });
+    await using _disposed = objective;
+    const document = makeDocument(1);
+    const sums = zeros(objective);
+    await objective.accumulate(document, sums, 0);
+    const lossNow = async () => (await objective.accumulate(document, zeros(objective), 0)).loss;
+    const step = 0.02;
+    for (const [name, index] of [
+      ["layers.0.read_gate.up.bias", 1],
+      ["layers.1.read_gate.up.weight", 3],
+      ["layers.0.read_gate.down.weight", 5],
+    ] as const) {
+      const parameter = objective.parameters.get(name) ?? new Float32Array();
+      const value = parameter[index] ?? 0;
+      parameter[index] = value + step;
+      const above = await lossNow();
+      parameter[index] = value - step;
+      const below = await lossNow();
+      parameter[index] = value;
+      // Losses of about 10 in float32 differ by 1e-6 of themselves; over 0.04 that is a few 1e-4.
+      expect((above - below) / (2 * step)).toBeCloseTo(sums.get(name)?.[index] ?? Number.NaN, 3);
+    }
+  });
+
+  it("learns from what lies past the window alone, and reads all", async () => {
+    const { objective } = await createObjective();
+    await using _disposed = objective;
+    const early = makeDocument(3, (index) => (index <= capacity ? 1 : 0));
+    const sums = zeros(objective);
+    expect(await objective.accumulate(early, sums, 0)).toEqual({ loss: 0, weight: 0, tokenCount: 24 });
+    expect([...sums.values()].every((sum) => sum.every((value) => value === 0))).toBe(true);
+    const { weight } = await objective.accumulate(makeDocument(3), sums, 0);
+    expect(weight).toBe(11);
+  });
+
+  it("gives the same loss whatever segments have weight: the others are read alike", async () => {
+    const { objective } = await createObjective();
+    await using _disposed = objective;
+    const lossOf = async (weigh: (index: number) => number) =>
+      (await objective.accumulate(makeDocument(3, weigh), zeros(objective), 0)).loss;
+    const last = await lossOf((index) => (index > 20 ? 1 : 0));
+    const others = await lossOf((index) => (index > 20 ? 0 : 1));
+    expect(last + others).toBeCloseTo(await lossOf(() => 1), 4);
+  });
+
+  it("begins at the frozen model's loss with closed gates, and not with open ones", async () => {
+    const { objective, trained } = await createObjective();
+    await using _disposed = objective;
+    const document = makeDocument(3);
+    const frozen = await objective.measureFrozen(document, 0);
+    const open = await objective.accumulate(document, zeros(objective), 0);
+    expect(Math.abs(open.loss - frozen.loss)).toBeGreaterThan(0.01);
+    for (const [name, { data }] of trained) if (name.endsWith("up.bias")) data.fill(-40);
+    const closed = await objective.accumulate(document, zeros(objective), 0);
+    expect(closed.loss).toBeCloseTo(frozen.loss, 4);
+    expect(closed.weight).toBe(frozen.weight);
+  });
+
+  it("lowers its loss when it is trained", async () => {
+    const { objective } = await createObjective();
+    await using _disposed = objective;
+    const document = makeDocument(3);
+    const source = {
+      identity: "one",
+      start: {},
+      read: async (position: DataPosition) => ({ document, position }),
+    };
+    const losses: number[] = [];
+    const plan = {
+      objective,
+      source,
+      optimizer: makeAdamW(),
+      schedule: makeSchedule({ kind: "constant", peakRate: 0.01, totalSteps: 30 }),
+      totalSteps: 30,
+      tokensPerStep: 1,
+    };
+    for await (const event of train(plan)) if (event.type === "step") losses.push(event.loss);
+    expect(losses.at(-1)).toBeLessThan((losses[0] ?? 0) - 0.01);
+  });
+
+  it("takes settings in turn, with documents of the length that each needs", async () => {
+    const other = { ...context, windowTokens: 5, segmentTokens: 6 };
+    const { objective } = await createObjective({ contexts: [context, other], segmentCount: 2 });
+    await using _disposed = objective;
+    expect([0, 1, 2].map((step) => objective.lengthTokens(step))).toEqual([20, 25, 20]);
+    const length = objective.lengthTokens(1);
+    const { tokens, lossWeights } = makeDocument(4);
+    const document = {
+      tokens: tokens.slice(0, length),
+      lossWeights: lossWeights.slice(0, length),
+      usedTokens: length,
+    };
+    expect((await objective.accumulate(document, zeros(objective), 1)).weight).toBe(11);
+  });
+
+  it("refuses to learn from nothing", async () => {
+    await expect(createObjective({ contexts: [] })).rejects.toThrow(/nothing to learn from/);
+    await expect(createObjective({ segmentCount: 0 })).rejects.toThrow(/nothing to learn from/);
+  });
+});
