@@ -30,6 +30,8 @@ export type Range = readonly [low: number, high: number];
 export interface RecallRange {
   /** How often plans are drawn from this range, relative to the others. */
   readonly share: number;
+  /** The shortest documents that are drawn from it, tokens; default: all. */
+  readonly leastTokens?: number;
   readonly factCount: Range;
   /** Share of the facts that change once, in [0, 1]; rounded. Default 0. */
   readonly changedShare?: number;
@@ -70,7 +72,16 @@ const positionSchema = z.object({ document: positionCount });
 
 const noDistractors: RecallPlan["distractors"] = { share: 0, style: "words" };
 
-function drawRange(draws: RandomDraws, ranges: readonly RecallRange[]): RecallRange {
+function drawRange(draws: RandomDraws, all: readonly RecallRange[], lengthTokens: number): RecallRange {
+  const ranges = all.filter(({ leastTokens = 0 }) => leastTokens <= lengthTokens);
+  if (ranges.length === 0) {
+    throw new InvalidRequestError({
+      where: "recall documents",
+      what: "every range is for longer documents",
+      got: `documents of ${lengthTokens} tokens`,
+      expected: `at least ${Math.min(...all.map(({ leastTokens = 0 }) => leastTokens))}`,
+    });
+  }
   let left = draws.uniform() * ranges.reduce((sum, { share }) => sum + share, 0);
   for (const range of ranges) {
     left -= range.share;
@@ -141,7 +152,7 @@ export function createRecallDocuments(tokenizer: Tokenizer, options: RecallDocum
   ): Promise<TrainingDocument> => {
     for (let slack = 0; slack < lengthTokens; ) {
       const draws = createDraws(seed, "recall document", index);
-      const plan = drawPlan(draws, drawRange(draws, ranges), lengthTokens - head.length - slack, split);
+      const plan = drawPlan(draws, drawRange(draws, ranges, lengthTokens), lengthTokens - head.length - slack, split);
       const frame = draws.pick(frames);
       const document = await makeRecallDocument(draws, plan, { prose, frame, countTokens }, signal);
       const { tokens, weights: own } = await encodeParts(weigh(document, weights), tokenizer, signal);
