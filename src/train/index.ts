@@ -23,11 +23,15 @@ export {
   type TrainingRecords,
   type TrainingRecordsOptions,
 } from "./data/training-records.ts";
+export { drawInitialWeights } from "./initial-weights.ts";
 export { type GuardedStep, guardStep, noSkippedSteps, type SkippedSteps } from "./loss-guard.ts";
 export { drawLossPlot, type LossPoint } from "./loss-plot.ts";
 export { makeModelFiles, type TrainedModel } from "./model-files.ts";
+export { createNextTokenObjective, type LengthStage, type NextTokenOptions } from "./next-token-objective.ts";
+export type { DocumentLoss, Objective } from "./objective.ts";
 export { addScaled, type NamedArrays, zerosLike } from "./parameters.ts";
 export { createDraws, type RandomDraws } from "./random-draws.ts";
+export { readWeightTensors } from "./read-weight-tensors.ts";
 export type { DistractorOptions } from "./recall/distractors.ts";
 export { type FactKindName, factKindNames } from "./recall/fact-kinds.ts";
 export type { Fact, FactSplit } from "./recall/facts.ts";
@@ -48,4 +52,18 @@ export {
   type RecallWeights,
 } from "./recall/recall-documents.ts";
 export { makeSchedule, type Schedule, type ScheduleOptions } from "./schedule.ts";
+export {
+  createSegmentObjective,
+  type SegmentedModel,
+  type SegmentObjective,
+  type SegmentOptions,
+} from "./segment-objective.ts";
+export {
+  type StepEvent,
+  type TrainingEvent,
+  type TrainingPlan,
+  type TrainingPoint,
+  train,
+} from "./train-loop.ts";
 export { assertSameRun, type Json, type TrainingState } from "./training-state.ts";
+export { describeWeights, type WeightTensors } from "./weight-tensors.ts";

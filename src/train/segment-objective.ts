@@ -124,23 +124,23 @@ async function readDocument(
   const state = policy.createState();
   const capacity = localCapacityTokens(context);
   let [loss, weight] = [0, 0];
-  const run = async (session: RuntimeSession, from: number, count: number, feeds: NamedTensors) => {
+  const run = async (session: RuntimeSession, count: number, feeds: NamedTensors) => {
     signal?.throwIfAborted();
     const outputs = await session.run(pickFeeds(session, fixed, feeds, state.feeds(count)));
     state.absorb(outputs, count);
     return outputs;
   };
   try {
-    await run(fill, 0, capacity, lossFeeds(tokens, lossWeights, 0, capacity, 1).feeds);
+    await run(fill, capacity, lossFeeds(tokens, lossWeights, 0, capacity, 1).feeds);
     for (let from = capacity; from < tokens.length; from += context.segmentTokens) {
       await state.commit(commit);
       const count = Math.min(context.segmentTokens, tokens.length - from);
       const part = lossFeeds(tokens, lossWeights, from, count);
       if (part.weight === 0) {
-        await run(read, from, count, lossFeeds(tokens, lossWeights, from, count, 1).feeds);
+        await run(read, count, lossFeeds(tokens, lossWeights, from, count, 1).feeds);
         continue;
       }
-      const outputs = await run(learn, from, count, part.feeds);
+      const outputs = await run(learn, count, part.feeds);
       onOutputs(outputs);
       loss += hostFloats(outputs[lossNames.loss], lossNames.loss)[0] ?? Number.NaN;
       weight += part.weight;

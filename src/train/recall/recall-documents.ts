@@ -152,7 +152,12 @@ export function createRecallDocuments(tokenizer: Tokenizer, options: RecallDocum
   ): Promise<TrainingDocument> => {
     for (let slack = 0; slack < lengthTokens; ) {
       const draws = createDraws(seed, "recall document", index);
-      const plan = drawPlan(draws, drawRange(draws, ranges, lengthTokens), lengthTokens - head.length - slack, split);
+      const plan = drawPlan(
+        draws,
+        drawRange(draws, ranges, lengthTokens),
+        lengthTokens - head.length - slack,
+        split,
+      );
       const frame = draws.pick(frames);
       const document = await makeRecallDocument(draws, plan, { prose, frame, countTokens }, signal);
       const { tokens, weights: own } = await encodeParts(weigh(document, weights), tokenizer, signal);
