@@ -14,6 +14,7 @@ import { pruneGraph } from "../graph/rewrite.ts";
 import { formatShape } from "../tensor/shape.ts";
 import { GradientMap, writeScalar } from "./gradient-map.ts";
 import type { GradientContext, GradientRule } from "./gradient-rule.ts";
+import { findStretches } from "./joined-parts.ts";
 import { gradientRules } from "./rule-table.ts";
 import { expandLike } from "./shape-changes.ts";
 
@@ -97,31 +98,42 @@ function valueAt(node: Node, values: readonly Value[], index: number): Value {
   return value;
 }
 
+/** Is the walk back over a graph. */
+interface Walk {
+  readonly b: GraphBuilder;
+  readonly gradients: GradientMap;
+  /** Names of the values that depend on a parameter. */
+  readonly dependents: ReadonlySet<string>;
+  /** The node that gives each value, by its name. */
+  readonly producers: ReadonlyMap<string, Node>;
+}
+
 function contextOf<Op extends OpName>(
-  b: GraphBuilder,
-  gradients: GradientMap,
+  { b, gradients, dependents, producers }: Walk,
   node: Node<Op>,
 ): GradientContext<Op> {
+  const input = (index: number): Value => valueAt(node, node.inputs, index);
   const output = (index = 0): Value => valueAt(node, node.outputs, index);
   return {
     b,
     attributes: node.attributes,
     inputs: node.inputs,
-    input: (index) => valueAt(node, node.inputs, index),
+    input,
     output,
     gradient: (index) => gradients.whole(output(index)),
     summands: () => gradients.parts(output()),
+    stretches(index, axis) {
+      const all = findStretches(producers, input(index), axis);
+      const moving = all?.filter(({ part }) => dependents.has(part.name));
+      return moving?.length === all?.length ? undefined : moving;
+    },
     scalar: (value) => writeScalar(b, value, output()),
   };
 }
 
 /** Hands the gradient of a node's outputs on to its inputs that depend on a parameter. */
-function walkBack<Op extends OpName>(
-  b: GraphBuilder,
-  gradients: GradientMap,
-  node: Node<Op>,
-  dependents: ReadonlySet<string>,
-): void {
+function walkBack<Op extends OpName>(walk: Walk, node: Node<Op>): void {
+  const { b, gradients, dependents } = walk;
   const lacks = (name: string, reason: string): UnsupportedError =>
     new UnsupportedError({
       where: `graph ${b.name}`,
@@ -129,12 +141,15 @@ function walkBack<Op extends OpName>(
     });
   const rule: GradientRule<Op> = gradientRules[node.op];
   if (typeof rule !== "function") throw lacks(node.outputs[0]?.name ?? "its inputs", rule.reason);
-  const handed = rule(contextOf(b, gradients, node));
+  const handed = rule(contextOf(walk, node));
   for (const [index, input] of node.inputs.entries()) {
     const gradient = handed[index];
     if (gradient === undefined || !dependents.has(input.name)) continue;
     if (typeof gradient !== "function") throw lacks(input.name, gradient.reason);
-    for (const summand of [gradient()].flat()) gradients.add(input, summand);
+    for (const summand of [gradient()].flat()) {
+      if ("to" in summand) gradients.add(summand.to, summand.gradient);
+      else gradients.add(input, summand);
+    }
   }
 }
 
@@ -162,10 +177,13 @@ export function differentiate(graph: Graph, differentiation: Differentiation): G
     gradients.add(value, b.input(upstreamName(name), value.dtype, value.shape));
   }
   const dependents = findDependents(graph, parameters, detached);
+  const producers = new Map(
+    graph.nodes.flatMap((node) => node.outputs.map(({ name }) => [name, node] as const)),
+  );
+  const walk = { b, gradients, dependents, producers };
   for (const node of graph.nodes.toReversed()) {
     const isReached = node.outputs.some((output) => gradients.has(output) && !detached.includes(output.name));
-    if (isReached && usedValues(node).some(({ name }) => dependents.has(name)))
-      walkBack(b, gradients, node, dependents);
+    if (isReached && usedValues(node).some(({ name }) => dependents.has(name))) walkBack(walk, node);
   }
   const given = wanted.map((value) => {
     if (!gradients.has(value))

@@ -6,6 +6,7 @@
 
 import type { GraphBuilder } from "../graph/builder.ts";
 import type { OpAttributes, OpName, Value } from "../graph/graph.ts";
+import type { Stretch } from "./joined-parts.ts";
 
 /** Is a gradient that is zero but for the elements that were taken: updates at int64 indices along an axis. */
 export interface SparseGradient {
@@ -18,6 +19,12 @@ export interface SparseGradient {
 
 /** Is one summand of a gradient. A dense one may have the shape that its value was broadcast to. */
 export type Summand = Value | SparseGradient;
+
+/** Is a summand for a value that lies behind the input: one of the parts that it was joined from. */
+export interface HandedBehind {
+  readonly to: Value;
+  readonly gradient: Value;
+}
 
 /** Is the gradient of a value: the sum of its parts. */
 export interface Gradient {
@@ -32,7 +39,10 @@ export interface NoGradient {
 }
 
 /** Is what an operator hands on to one input: nothing (it is not a float), a reason, or summands when called. */
-export type InputGradient = undefined | NoGradient | (() => Summand | readonly Summand[]);
+export type InputGradient =
+  | undefined
+  | NoGradient
+  | (() => Summand | HandedBehind | readonly (Summand | HandedBehind)[]);
 
 /** Is a node in the walk back, with the gradient of its outputs. */
 export interface GradientContext<Op extends OpName = OpName> {
@@ -47,6 +57,11 @@ export interface GradientContext<Op extends OpName = OpName> {
   readonly gradient: (index?: number) => Value;
   /** Gives the gradient of the first output as it is. */
   readonly summands: () => Gradient;
+  /**
+   * Gives the parts that an input was joined from along an axis and that have a gradient; undefined unless there are
+   * others, which have none.
+   */
+  readonly stretches: (index: number, axis: number) => readonly Stretch[] | undefined;
   /** Gives a constant `[]` of the dtype of the first output. */
   readonly scalar: (value: number) => Value;
 }

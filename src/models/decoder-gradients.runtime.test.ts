@@ -29,12 +29,12 @@ describe.each(modelTypes as readonly NonNullable<TinyModelOptions["modelType"]>[
   (modelType) => {
     it("equal finite differences in float64, and ONNX Runtime's in float32", async () => {
       const policy = policyOf(modelType);
-      const { graph, feeds, base, gates } = await makeTinyTraining(policy, 3, {
+      const { graph, feeds, base, adapter } = await makeTinyTraining(policy, 3, {
         modelType,
         tied: false,
         config,
       });
-      const differentiation = { loss: "loss", parameters: [...base, ...gates] };
+      const differentiation = { loss: "loss", parameters: [...base, ...adapter] };
       await expectGradients({ graph, feeds, differentiation, tolerance: 1e-6 });
       const backward = differentiate(graph, { ...differentiation, outputs: ["loss"] });
       const { expected, got } = await runTwice(backward, feeds);

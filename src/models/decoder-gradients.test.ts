@@ -11,9 +11,14 @@ describe("the gradients of a whole decoder equal finite differences", () => {
     ["many tokens", 3],
     ["a single token", 1],
   ])("of the gates, with %s and an active memory", async (_, tokenCount) => {
-    const { graph, feeds, gates } = await makeTinyTraining("paper", tokenCount);
-    expect(gates).toHaveLength(8);
-    await expectGradients({ graph, feeds, differentiation: { loss: "loss", parameters: gates }, tolerance });
+    const { graph, feeds, adapter } = await makeTinyTraining("paper", tokenCount);
+    expect(adapter).toHaveLength(8);
+    await expectGradients({
+      graph,
+      feeds,
+      differentiation: { loss: "loss", parameters: adapter },
+      tolerance,
+    });
   });
 
   it.each([
@@ -21,8 +26,8 @@ describe("the gradients of a whole decoder equal finite differences", () => {
     ["many tokens, an output projection of its own", 3, false],
     ["a single token", 1, true],
   ])("of all weights, with %s", async (_, tokenCount, tied) => {
-    const { graph, feeds, gates, base } = await makeTinyTraining("paper", tokenCount, { tied });
-    const parameters = [...base, ...gates];
+    const { graph, feeds, adapter, base } = await makeTinyTraining("paper", tokenCount, { tied });
+    const parameters = [...base, ...adapter];
     expect(base).toHaveLength(tied ? 20 : 21);
     await expectGradients({ graph, feeds, differentiation: { loss: "loss", parameters }, tolerance });
   });
@@ -38,6 +43,22 @@ describe("the gradients of a whole decoder equal finite differences", () => {
     await expectGradients({ graph, feeds, differentiation, tolerance });
   });
 
+  it("of read gates and retention scores, by the loss and by the scores", async () => {
+    const { graph, feeds, adapter } = await makeTinyTraining("plus", 3);
+    expect(adapter).toHaveLength(16);
+    const differentiation = { loss: "loss", upstream: ["token_numbers"], parameters: adapter };
+    await expectGradients({ graph, feeds, differentiation, tolerance });
+  });
+
+  it.each(["q8", "q4"] as const)("of gates over a base in blocks: %s", async (held) => {
+    const inBlocks = { held, hiddenSize: 32, mlpSize: 64, headSize: 8 };
+    const { graph, feeds, adapter, base } = await makeTinyTraining("paper", 3, inBlocks);
+    expect(graph.nodes.filter(({ op }) => op === "MatMulNBits").length).toBeGreaterThan(8);
+    const norms = base.filter((name) => name.includes("norm"));
+    const differentiation = { loss: "loss", parameters: [...adapter, ...norms] };
+    await expectGradients({ graph, feeds, differentiation, tolerance });
+  });
+
   it("of what a commit takes in", async () => {
     const { commit } = await makeTinyTraining("paper", 3);
     if (commit === undefined) throw new Error("no commit graph");
@@ -48,10 +69,22 @@ describe("the gradients of a whole decoder equal finite differences", () => {
 });
 
 describe("the backward graph of gates", () => {
+  it("has no gradient of keys and values of the past", async () => {
+    const { graph, adapter } = await makeTinyTraining("paper", 3);
+    const places = graph.inputs.find(({ name }) => name === "past_keys.0")?.shape[2];
+    const joined = Number(places) + 3;
+    const productsOf = (parameters: readonly string[]) =>
+      differentiate(graph, { loss: "loss", parameters })
+        .nodes.filter(({ op }) => op === "MatMul")
+        .filter(({ outputs: [output] }) => output?.shape.join() === `1,2,${joined},4`);
+    expect(productsOf(adapter)).toHaveLength(0);
+    expect(productsOf([...adapter, "past_keys.1", "past_values.1"])).toHaveLength(2);
+  });
+
   it("has no gradient of weights that are frozen", async () => {
-    const { graph, gates } = await makeTinyTraining("paper", 3);
-    const backward = differentiate(graph, { loss: "loss", parameters: gates, outputs: ["loss"] });
-    expect(backward.outputs.map(({ name }) => name)).toEqual(["loss", ...gates.map(gradientName)]);
+    const { graph, adapter } = await makeTinyTraining("paper", 3);
+    const backward = differentiate(graph, { loss: "loss", parameters: adapter, outputs: ["loss"] });
+    expect(backward.outputs.map(({ name }) => name)).toEqual(["loss", ...adapter.map(gradientName)]);
     const transposedProducts = backward.nodes.filter(
       ({ op, attributes }) => op === "Gemm" && "transposeA" in attributes && attributes.transposeA,
     );

@@ -23,6 +23,26 @@ function sumForMask(b: GraphBuilder, scores: Value, mask: Value, group: number):
 }
 
 /**
+ * Computes `(columns of w)^T rows` for keys or values: of all places, or of those parts alone that have a gradient.
+ * w is `[B, K, g T, P]`, rows are `[B, K, g T, D]`.
+ */
+function placesBack(
+  { b, stretches }: GradientContext<"Attention">,
+  index: number,
+  w: Value,
+  rows: Value,
+): InputGradient {
+  const product = (columns: Value): Value => b.matMul(transposeMatrices(b, columns), rows);
+  const parts = stretches(index, 2);
+  if (parts === undefined) return () => product(w);
+  return () =>
+    parts.map(({ part, start, end }) => ({
+      to: part,
+      gradient: b.reshape(product(b.slice(w, 3, start, end)), part.shape),
+    }));
+}
+
+/**
  * s = scale q k^T + mask, p = softmax(s), y = p v:
  *
  *   dv = p^T g,  dp = g v^T,  ds = p (dp - sum(g y)),  dq = scale ds k,  dk = scale ds^T q,  dmask = ds
@@ -45,8 +65,8 @@ function attentionBack(context: GradientContext<"Attention">): InputGradient[] {
   const ds = b.mul(p, b.sub(b.matMul(g, transposeMatrices(b, value)), total));
   return [
     () => b.reshape(scaled(b.matMul(ds, key)), query.shape),
-    () => b.matMul(transposeMatrices(b, ds), q),
-    () => b.matMul(transposeMatrices(b, p), g),
+    placesBack(context, 1, ds, q),
+    placesBack(context, 2, p, g),
     () => sumForMask(b, ds, mask, group),
   ];
 }

@@ -3,13 +3,18 @@
  * fed as in the middle of a stream.
  */
 
+import { openHeldWeights, streamHeldWeights } from "../../../src/engine/held-weights.ts";
+import { quantizedFormats, quantizeWeights } from "../../../src/engine/quantized-weights.ts";
+import { collectBytes } from "../../../src/files/byte-source.ts";
 import { openCheckpointWeights } from "../../../src/files/checkpoint-files.ts";
+import type { ModelFolder } from "../../../src/files/model-folder.ts";
 import { GraphBuilder } from "../../../src/graph/builder.ts";
 import { freeConstants } from "../../../src/graph/free-constants.ts";
-import type { Graph } from "../../../src/graph/graph.ts";
+import type { Graph, Initializer } from "../../../src/graph/graph.ts";
 import { specializeGraph } from "../../../src/graph/specialize.ts";
-import { openAdapter } from "../../../src/memory/adapter.ts";
-import { memoryLayers } from "../../../src/memory/geometry.ts";
+import type { WeightEntry } from "../../../src/graph/weights.ts";
+import { type Adapter, openAdapter } from "../../../src/memory/adapter.ts";
+import { type AttentionGeometry, memoryLayers } from "../../../src/memory/geometry.ts";
 import { pastKeysName } from "../../../src/memory/local-attention.ts";
 import { createPolicy } from "../../../src/memory/policies.ts";
 import type { MemoryPolicy, MemoryState, PolicyName } from "../../../src/memory/policy.ts";
@@ -39,8 +44,8 @@ export interface TinyTraining {
   readonly feeds: Readonly<Record<string, HostTensor>>;
   /** Names of the base's weights. */
   readonly base: readonly string[];
-  /** Names of the gates' weights. */
-  readonly gates: readonly string[];
+  /** Names of the adapter's weights. */
+  readonly adapter: readonly string[];
   /** The graph of a commit, and what the last one was fed; undefined without a memory. */
   readonly commit:
     | { readonly graph: Graph; readonly feeds: Readonly<Record<string, HostTensor>> }
@@ -106,6 +111,37 @@ function addLoss(graph: Graph): Graph {
   return b.finish([loss, ...graph.outputs.filter((output) => output !== logits)]);
 }
 
+/** Chooses a tiny model to train. */
+export interface TinyTrainingOptions extends TinyModelOptions {
+  /** How matrices are held; default as in the checkpoint, in float32. */
+  readonly held?: "q8" | "q4";
+}
+
+/** Opens the weights of a folder, as they are or in blocks. */
+async function openWeights(
+  folder: ModelFolder,
+  held: TinyTrainingOptions["held"],
+): Promise<ReadonlyMap<string, WeightEntry>> {
+  const { tensors } = await openCheckpointWeights(folder);
+  if (held === undefined) return tensors;
+  const weights = quantizeWeights(tensors, quantizedFormats[held]);
+  return openHeldWeights(await collectBytes("held", streamHeldWeights(weights, { fused: [] })), weights);
+}
+
+/** Makes a policy, with a tiny adapter where it needs one. */
+async function openPolicy(
+  name: PolicyName,
+  geometry: AttentionGeometry,
+): Promise<{ readonly policy: MemoryPolicy; readonly adapter: Adapter | undefined }> {
+  const variant = name === "paper" || name === "plus" ? name : undefined;
+  const folder =
+    variant && createTinyAdapterFolder({ ...geometry, variant, gatedLayers: memoryLayers(geometry) });
+  const adapter = folder && (await openAdapter(folder));
+  const slotTokens = name === "plus" || name === "keydiff" ? 3 : 0;
+  const policy = createPolicy(name, { geometry, context: { ...context, slotTokens }, adapter });
+  return { policy, adapter };
+}
+
 /**
  * Makes the training graph of a tiny random model that reads `tokenCount` tokens in the middle of a stream: past
  * two commits, where the policy has any.
@@ -113,27 +149,21 @@ function addLoss(graph: Graph): Graph {
 export async function makeTinyTraining(
   policyName: PolicyName,
   tokenCount: number,
-  options: TinyModelOptions = {},
+  { held, ...options }: TinyTrainingOptions = {},
 ): Promise<TinyTraining> {
   const folder = createTinyModelFolder({ ...sizes, ...options });
   const json = await folder.readJson("config.json");
   const family = await loadModelFamily("tiny", json);
   const config = family.readConfig("tiny", json);
-  const { geometry } = config;
-  const gatedLayers = memoryLayers(geometry);
-  const adapter =
-    policyName === "paper"
-      ? await openAdapter(createTinyAdapterFolder({ ...sizes, gatedLayers }))
-      : undefined;
-  const policy = createPolicy(policyName, { geometry, context, adapter });
-  const weights = await openCheckpointWeights(folder);
-  const inference = family.buildInferenceGraph("tiny", config, weights.tensors, policy);
+  const { policy, adapter } = await openPolicy(policyName, config.geometry);
+  const weights = await openWeights(folder, held);
+  const inference = family.buildInferenceGraph("tiny", config, weights, policy);
   const draw = (count: number): number[] =>
     Array.from(
       { length: count },
       (_, index) => (index * index * 31 + index * 17 + 5) % config.vocabularySize,
     );
-  const { state, commitFeeds } = await readStream(policy, inference, draw(policyName === "full" ? 5 : 14));
+  const { state, commitFeeds } = await readStream(policy, inference, draw(policyName === "full" ? 5 : 18));
   const streamFeeds = hostTensors(state.feeds(tokenCount));
   const places = streamFeeds[pastKeysName(0)]?.shape.at(-2) ?? 0;
   const specialized = specializeGraph(inference, {
@@ -141,23 +171,27 @@ export async function makeTinyTraining(
     inputs: hostTensors(policy.switches(tokenCount, state.path)),
     outputs: inference.outputs.map(({ name }) => name).filter((name) => name !== gateOpeningName),
   });
-  const constants = specialized.initializers.filter(({ data }) => data.kind === "external");
+  const isWeight = ({ value, data }: Initializer): boolean =>
+    data.kind === "external" && value.dtype === "float32" && !value.name.endsWith(":scales");
+  const constants = specialized.initializers.filter(isWeight);
   const names = constants.map(({ value }) => value.name);
-  const values = await Promise.all(constants.map((constant) => readConstant(constant, undefined)));
-  const label = BigInt64Array.from(draw(tokenCount + 3).slice(3), BigInt);
-  const held = Object.fromEntries(names.map((name, index) => [name, values[index]] as const));
-  const isGate = (name: string): boolean => name.includes("read_gate");
+  const values = await Promise.all(
+    constants.map(
+      async (constant) => [constant.value.name, await readConstant(constant, undefined)] as const,
+    ),
+  );
+  const labels = BigInt64Array.from(draw(tokenCount + 3).slice(3), BigInt);
   const commitGraph = policy.buildCommitGraph();
   return {
     graph: addLoss(freeConstants(specialized, names)),
     feeds: {
       ...streamFeeds,
       ...tokenFeeds(draw(tokenCount + 1).slice(1)),
-      ...(held as Record<string, HostTensor>),
-      labels: hostTensor("int64", [tokenCount, 1], label),
+      ...Object.fromEntries(values),
+      labels: hostTensor("int64", [tokenCount, 1], labels),
     },
-    base: names.filter((name) => !isGate(name)),
-    gates: names.filter(isGate),
+    base: names.filter((name) => !adapter?.tensors.has(name)),
+    adapter: names.filter((name) => adapter?.tensors.has(name)),
     commit: commitGraph && {
       graph: specializeGraph(commitGraph, { dims: { P: places } }),
       feeds: commitFeeds,
