@@ -137,7 +137,10 @@ function formatDesign(design: AdapterDesign): string {
   const { variant, linearMemory } = design;
   const parts: string[] = [variant];
   if (variant === "plus") parts.push(`retention rank ${design.retentionRank}`);
+  if (variant === "plus" && design.slotBiasRank !== undefined)
+    parts.push(`slot bias rank ${design.slotBiasRank}`);
   parts.push(linearMemory === undefined ? "no linear memory" : `gate rank ${linearMemory.readGateRank}`);
+  if (linearMemory?.featureCount !== undefined) parts.push(`${linearMemory.featureCount} learned features`);
   return parts.join(", ");
 }
 

@@ -8,6 +8,7 @@ import {
   tinyCapacity,
   tinyContext,
   tinyIds,
+  tinyPlus,
   tinySlotContext,
 } from "../../test/support/tiny-sessions.ts";
 import { localCapacityTokens } from "../memory/geometry.ts";
@@ -178,15 +179,17 @@ describe("routing", () => {
   });
 
   it("counts the bytes of slots in closed form", async () => {
-    // Slots are places of the cache; besides: their keys as projected [L, K, B, D], a score a token [L, K, C].
+    // Slots are places of the cache; besides: their keys as projected [L, K, B, D], and for each token and head a
+    // score, a bias of two query heads, a share.
     const [L, K, D] = [2, 2, 16];
     const V = gated.config.vocabularySize;
     const B = tinySlotContext.slotTokens;
-    const exact = 4 * L * K * (D * (2 * C + S + B) + C) + 4 * (V + 64);
+    const exact = (numbers: number) => 4 * L * K * (D * (2 * C + S + B) + numbers * C) + 4 * (V + 64);
+    const features = tinyPlus.featureCount;
     await using plus = await loadTiny("plus");
     await using keydiff = await loadTiny("keydiff");
-    expect(plus.memoryEstimate.stateBytes).toBe(exact + 4 * L * K * D * (D + 1) + 8 * L);
-    expect(keydiff.memoryEstimate.stateBytes).toBe(exact + 8 * L * K * D);
+    expect(plus.memoryEstimate.stateBytes).toBe(exact(4) + 4 * L * K * features * (D + 1) + 8 * L);
+    expect(keydiff.memoryEstimate.stateBytes).toBe(exact(1) + 8 * L * K * D);
   });
 
   it("grows with the stream under the policy full, up to its estimate", async () => {

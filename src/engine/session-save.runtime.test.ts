@@ -13,6 +13,7 @@ import {
   tinyCapacity,
   tinyContext,
   tinyIds,
+  tinyPlus,
 } from "../../test/support/tiny-sessions.ts";
 import { InvalidRequestError } from "../errors.ts";
 import { createTinyAdapterFolder, createTinyModelFolder } from "../testing/tiny-model.ts";
@@ -141,12 +142,14 @@ describe("the size of a saved session", () => {
         const [L, K, D, S] = [2, 2, 16, tinyContext.sinkTokens];
         const { sinks, slots, local } = session.stats.tokens;
         const used = sinks + slots + local;
-        const memory = model === paper || model === plus ? D + 1 : 0;
+        const features = model === paper ? D : model === plus ? tinyPlus.featureCount : 0;
         const logits = length > 0 ? model.config.vocabularySize : 0;
         const B = model.context.slotTokens;
-        const scores = B > 0 ? L * K * used : 0;
+        // A score, and for plus a bias of two query heads and a share.
+        const numbers = model === plus ? 4 : model === keydiff ? 1 : 0;
         const sums = model === keydiff ? L * K * D : model === plus || B === 0 ? L : 0;
-        const payload = 4 * (L * K * D * (2 * used + S + B + memory) + scores + logits) + 8 * sums;
+        const exact = D * (2 * used + S + B) + numbers * used;
+        const payload = 4 * (L * K * (exact + features * (D + 1)) + logits) + 8 * sums;
         expect(bytes.length - payload).toBeGreaterThan(48);
         expect(bytes.length - payload).toBeLessThan(1536);
       }

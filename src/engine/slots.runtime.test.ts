@@ -12,13 +12,73 @@ async function measure(run: OracleRun): Promise<number> {
   return (await measureOracleDistance(run)).largest;
 }
 
+const everything = {
+  slotBias: true,
+  writeGate: true,
+  featureCount: 7,
+  fusion: "shared-normalizer",
+} as const;
+
 describe("the logits of policies with slots are those of the definition", () => {
   it.each<[string, OracleRun]>([
     ["keydiff", { options: { tied: false }, policy: "keydiff" }],
     ["keydiff in pieces", { options: {}, policy: "keydiff", pieceTokens: 29 }],
     ["plus", { options: { tied: false }, policy: "plus" }],
     ["plus in pieces", { options: {}, policy: "plus", pieceTokens: 13 }],
-    ["plus without a linear memory", { options: {}, policy: "plus", linearMemory: false, pieceTokens: 2 }],
+    [
+      "plus without a linear memory",
+      { options: {}, policy: "plus", plus: { linearMemory: false }, pieceTokens: 2 },
+    ],
+    [
+      "slots with a bias alone",
+      { options: {}, policy: "plus", plus: { linearMemory: false, slotBias: true } },
+    ],
+    [
+      "slots with a bias alone in pieces",
+      { options: {}, policy: "plus", plus: { linearMemory: false, slotBias: true }, pieceTokens: 13 },
+    ],
+    [
+      "a bias of many query heads",
+      { options: { keyValueHeadCount: 1 }, policy: "plus", plus: { linearMemory: false, slotBias: true } },
+    ],
+    ["a write gate", { options: {}, policy: "plus", plus: { writeGate: true }, pieceTokens: 3 }],
+    ["learned features", { options: {}, policy: "plus", plus: { featureCount: 7 }, pieceTokens: 3 }],
+    ["a shared normalizer", { options: {}, policy: "plus", plus: { fusion: "shared-normalizer" } }],
+    [
+      "a shared normalizer in pieces",
+      { options: {}, policy: "plus", plus: { fusion: "shared-normalizer" }, pieceTokens: 13 },
+    ],
+    ["everything", { options: { keyValueHeadCount: 3 }, policy: "plus", plus: everything }],
+    ["everything in pieces", { options: { tied: false }, policy: "plus", plus: everything, pieceTokens: 29 }],
+    [
+      "everything of many query heads, without sinks",
+      {
+        options: { keyValueHeadCount: 1 },
+        policy: "plus",
+        plus: everything,
+        pieceTokens: 4,
+        context: { sinkTokens: 0, slotTokens: 5, windowTokens: 9, segmentTokens: 6 },
+      },
+    ],
+    [
+      "everything one by one, without sinks",
+      {
+        options: { keyValueHeadCount: 1 },
+        policy: "plus",
+        plus: everything,
+        context: { sinkTokens: 0, slotTokens: 5, windowTokens: 9, segmentTokens: 6 },
+      },
+    ],
+    [
+      "a linear memory without slots",
+      {
+        options: {},
+        policy: "plus",
+        plus: everything,
+        pieceTokens: 2,
+        context: { sinkTokens: 2, slotTokens: 0, windowTokens: 9, segmentTokens: 6 },
+      },
+    ],
   ])("%s", async (_, run) => {
     expect(await measure(run)).toBeLessThan(tolerance);
   });

@@ -55,10 +55,11 @@ function attend(b: GraphBuilder, inputs: readonly Value[], scale: number): Value
   const [batch = 1, heads = 1, tokens = 1, width = 1] = query.shape;
   const [, keyHeads = 1, places = 1] = key.shape;
   const groups = Number(heads) / Number(keyHeads);
-  const shared = (x: Value): Value => b.reshape(x, [batch, keyHeads, 1, places, width]);
+  const shared = (x: Value): Value => b.reshape(x, [batch, keyHeads, 1, places, x.shape[3] ?? 1]);
   const grouped = b.reshape(b.mul(query, b.scalar(scale)), [batch, keyHeads, groups, tokens, width]);
   const scores = b.add(b.matMul(grouped, b.transpose(shared(key), [0, 1, 2, 4, 3])), mask);
-  return b.reshape(b.matMul(b.softmax(scores, 4), shared(value)), query.shape);
+  const attended = b.matMul(b.softmax(scores, 4), shared(value));
+  return b.reshape(attended, query.shape.with(3, value.shape[3] ?? 1));
 }
 
 const gelus: {

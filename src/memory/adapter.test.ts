@@ -18,6 +18,13 @@ const config = {
   fusion: "convex",
 };
 
+const paperMemory = {
+  readGateRank: 3,
+  writeGateRank: undefined,
+  featureCount: undefined,
+  fusion: "convex",
+} as const;
+
 const gateShapes: Readonly<Record<string, readonly number[]>> = {
   "down.weight": [3, 16],
   "down.bias": [3],
@@ -53,7 +60,7 @@ describe("openAdapter", () => {
     expect(adapter).toMatchObject({
       name: "gate",
       baseModel: "some/model",
-      design: { variant: "paper", linearMemory: { readGateRank: 3 } },
+      design: { variant: "paper", linearMemory: paperMemory },
       context: { sinkTokens: 0, windowTokens: 64, segmentTokens: 32 },
     });
     expect([...adapter.tensors.keys()].sort()).toEqual(Object.keys(adapterShapes()).sort());
@@ -66,12 +73,29 @@ describe("openAdapter", () => {
     expect(await design({})).toEqual({
       variant: "plus",
       retentionRank: 32,
-      linearMemory: { readGateRank: 3 },
+      slotBiasRank: undefined,
+      linearMemory: paperMemory,
     });
     expect(await design({ linear_memory: false, read_gate_rank: undefined, retention_rank: 7 })).toEqual({
       variant: "plus",
       retentionRank: 7,
+      slotBiasRank: undefined,
       linearMemory: undefined,
+    });
+    const learned = { feature_map: "learned", feature_count: 9, fusion: "shared-normalizer" };
+    expect(await design({ ...learned, slot_bias: true, write_gate: true })).toEqual({
+      variant: "plus",
+      retentionRank: 32,
+      slotBiasRank: 8,
+      linearMemory: { readGateRank: 3, writeGateRank: 16, featureCount: 9, fusion: "shared-normalizer" },
+    });
+    expect(
+      await design({ slot_bias: true, slot_bias_rank: 2, write_gate: true, write_gate_rank: 4 }),
+    ).toEqual({
+      variant: "plus",
+      retentionRank: 32,
+      slotBiasRank: 2,
+      linearMemory: { ...paperMemory, writeGateRank: 4 },
     });
   });
 
@@ -85,7 +109,7 @@ describe("openAdapter", () => {
 
   it("has the paper's feature map and fusion where none is named", async () => {
     const adapter = await openAdapter(folderOf({ feature_map: undefined, fusion: undefined }));
-    expect(adapter.design).toEqual({ variant: "paper", linearMemory: { readGateRank: 3 } });
+    expect(adapter.design).toEqual({ variant: "paper", linearMemory: paperMemory });
   });
 
   it.each([
@@ -110,12 +134,24 @@ describe("openAdapter", () => {
     ["read_gate_rank", 1e6],
     ["retention_rank", 0],
     ["linear_memory", "yes"],
+    ["slot_bias", 1],
+    ["write_gate_rank", -1],
+    ["feature_count", 0.5],
     ["window_tokens", -1],
     ["segment_tokens", "32"],
   ])("refuses %s of %o, naming it", async (field, value) => {
     const failure = openAdapter(folderOf({ [field]: value }));
     await expect(failure).rejects.toThrow(InvalidModelError);
     await expect(failure).rejects.toThrow(`gate/adapter_config.json: field ${field}: `);
+  });
+
+  it("refuses learned features whose number is not told, and those of plus that nobody knows", async () => {
+    const missing = openAdapter(folderOf({ variant: "plus", feature_map: "learned" }));
+    await expect(missing).rejects.toThrow("gate/adapter_config.json: field feature_count: is missing");
+    const other = openAdapter(folderOf({ variant: "plus", feature_map: "fourier" }));
+    await expect(other).rejects.toThrow('does not run feature_map, got "fourier", expected elu1 or learned.');
+    const sum = openAdapter(folderOf({ variant: "plus", fusion: "sum" }));
+    await expect(sum).rejects.toThrow('fusion, got "sum", expected convex or shared-normalizer.');
   });
 
   it("refuses a folder that lacks a file, or whose file is damaged", async () => {
@@ -141,20 +177,28 @@ async function write(folder: ModelFolder): Promise<void> {
   const context = { sinkTokens: 1, slotTokens, windowTokens: 3, segmentTokens: 2 };
   const policy = createPolicy(adapter.design.variant, { geometry, context, adapter });
   const b = new GraphBuilder("inference");
-  const query = b.input("query", "float32", [4, "T", 4]);
-  const key = b.input("key", "float32", [2, "T", 4]);
-  const value = b.input("value", "float32", [2, "T", 4]);
+  const query = b.input("query", "float32", ["T", 4, 4]);
+  const key = b.input("key", "float32", ["T", 2, 4]);
+  const value = b.input("value", "float32", ["T", 2, 4]);
   const hidden = b.input("hidden", "float32", ["T", 6]);
   const writer = policy.beginAttention(b);
   for (const layer of [0, 1]) writer.attend(layer, { query, key, value, hidden });
   writer.finish();
+  policy.buildCommitGraph();
 }
 
-const retentionShapes: Readonly<Record<string, readonly number[]>> = {
-  "retention.down.weight": [5, 6],
-  "retention.down.bias": [5],
-  "retention.up.weight": [2, 5],
-  "retention.up.bias": [2],
+const plusShapes: Readonly<Record<string, readonly number[]>> = {
+  ...Object.fromEntries(
+    ["retention", "slot_bias", "write_gate"].flatMap((name) => [
+      [`${name}.down.weight`, [5, 6]],
+      [`${name}.down.bias`, [5]],
+      [`${name}.up.weight`, [2, 5]],
+      [`${name}.up.bias`, [2]],
+    ]),
+  ),
+  "slot_bias.head.bias": [4],
+  "feature_map.query.weight": [2, 7, 4],
+  "feature_map.key.weight": [2, 7, 4],
 };
 const readGateShapes = Object.fromEntries(
   Object.entries(gateShapes).map(([name, shape]) => [`read_gate.${name}`, shape]),
@@ -165,14 +209,24 @@ function adapterOf(
   variant: "paper" | "plus",
   shapes: Readonly<Record<string, readonly number[] | undefined>> = {},
 ): ModelFolder {
-  const own = variant === "plus" ? Object.entries(retentionShapes) : [];
+  const own = variant === "plus" ? Object.entries(plusShapes) : [];
   const layers = [0, 1].flatMap((layer) =>
     own.map(([name, shape]) => [`layers.${layer}.${name}`, shape] as const),
   );
-  return folderOf({ variant, retention_rank: 5 }, { ...Object.fromEntries(layers), ...shapes });
+  const plus = {
+    retention_rank: 5,
+    slot_bias: true,
+    slot_bias_rank: 5,
+    write_gate: true,
+    write_gate_rank: 5,
+    feature_map: "learned",
+    feature_count: 7,
+    fusion: "shared-normalizer",
+  };
+  return folderOf({ variant, ...(variant === "plus" && plus) }, { ...Object.fromEntries(layers), ...shapes });
 }
 
-const tensorsOf = { paper: readGateShapes, plus: { ...readGateShapes, ...retentionShapes } } as const;
+const tensorsOf = { paper: readGateShapes, plus: { ...readGateShapes, ...plusShapes } } as const;
 
 describe.each(["paper", "plus"] as const)("an adapter of variant %s and its checkpoint", (variant) => {
   it("fit when every tensor has its shape", async () => {
@@ -204,7 +258,7 @@ describe.each(["paper", "plus"] as const)("an adapter of variant %s and its chec
     },
   );
 
-  it.each(["layers.2.read_gate.up.bias", "layers.0.write_gate.up.bias", "extra"])(
+  it.each(["layers.2.read_gate.up.bias", "layers.0.other_gate.up.bias", "extra"])(
     "do not fit when the adapter has %s beyond them",
     async (tensor) => {
       const failure = write(adapterOf(variant, { [tensor]: [4] }));

@@ -20,7 +20,12 @@ const configSchema = z.looseObject({
   base_model_name_or_path: z.string().optional(),
   read_gate_rank: rank.optional(),
   retention_rank: rank.default(32),
+  slot_bias: z.boolean().default(false),
+  slot_bias_rank: rank.default(8),
   linear_memory: z.boolean().default(true),
+  write_gate: z.boolean().default(false),
+  write_gate_rank: rank.default(16),
+  feature_count: rank.optional(),
   feature_map: z.string().default("elu1"),
   fusion: z.string().default("convex"),
   sink_tokens: size.optional(),
@@ -33,6 +38,12 @@ const configSchema = z.looseObject({
 export interface LinearMemoryDesign {
   /** R of the gate that weighs it. */
   readonly readGateRank: number;
+  /** R of the gate that weighs what is written; undefined when all is written whole. */
+  readonly writeGateRank: number | undefined;
+  /** Dphi of a learned feature map, exp(W x); undefined for elu(x) + 1. */
+  readonly featureCount: number | undefined;
+  /** How it joins: by a gate alone, or as part of the softmax's denominator that the gate scales. */
+  readonly fusion: "convex" | "shared-normalizer";
 }
 
 /** Says which networks an adapter has, and their ranks (R). */
@@ -42,6 +53,8 @@ export type AdapterDesign =
       readonly variant: "plus";
       /** R of the retention score. */
       readonly retentionRank: number;
+      /** R of the bias of slots; undefined when there is none. */
+      readonly slotBiasRank: number | undefined;
       /** Undefined when nothing is remembered but in slots. */
       readonly linearMemory: LinearMemoryDesign | undefined;
     };
@@ -84,28 +97,56 @@ function refuseUnknown(where: string, field: string, got: string, known: readonl
   });
 }
 
-function readLinearMemory(where: string, { read_gate_rank }: Config): LinearMemoryDesign {
-  if (read_gate_rank !== undefined) return { readGateRank: read_gate_rank };
-  const expected = "the inner width of the memory's gate";
-  throw new InvalidModelError({ where, what: "field read_gate_rank: is missing", expected });
+function missing(where: string, field: string, expected: string): never {
+  throw new InvalidModelError({ where, what: `field ${field}: is missing`, expected });
 }
 
-const designs: {
-  readonly [Variant in AdapterDesign["variant"]]: (where: string, config: Config) => AdapterDesign;
-} = {
-  paper: (where, config) => ({ variant: "paper", linearMemory: readLinearMemory(where, config) }),
-  plus: (where, config) => ({
-    variant: "plus",
-    retentionRank: config.retention_rank,
-    linearMemory: config.linear_memory ? readLinearMemory(where, config) : undefined,
-  }),
+function readLinearMemory(where: string, config: Config): LinearMemoryDesign {
+  const { read_gate_rank, write_gate, write_gate_rank, feature_count } = config;
+  const isLearned = config.feature_map === "learned";
+  return {
+    readGateRank: read_gate_rank ?? missing(where, "read_gate_rank", "the inner width of the memory's gate"),
+    writeGateRank: write_gate ? write_gate_rank : undefined,
+    featureCount: isLearned
+      ? (feature_count ?? missing(where, "feature_count", "the number of learned features"))
+      : undefined,
+    fusion: config.fusion === "convex" ? "convex" : "shared-normalizer",
+  };
+}
+
+interface Variant {
+  readonly featureMaps: readonly string[];
+  readonly fusions: readonly string[];
+  readonly read: (where: string, config: Config) => AdapterDesign;
+}
+
+const variants: { readonly [Name in AdapterDesign["variant"]]: Variant } = {
+  paper: {
+    featureMaps: ["elu1"],
+    fusions: ["convex"],
+    read: (where, config) => ({
+      variant: "paper",
+      linearMemory: readLinearMemory(where, { ...config, write_gate: false }),
+    }),
+  },
+  plus: {
+    featureMaps: ["elu1", "learned"],
+    fusions: ["convex", "shared-normalizer"],
+    read: (where, config) => ({
+      variant: "plus",
+      retentionRank: config.retention_rank,
+      slotBiasRank: config.slot_bias ? config.slot_bias_rank : undefined,
+      linearMemory: config.linear_memory ? readLinearMemory(where, config) : undefined,
+    }),
+  },
 };
 
 function readDesign(where: string, config: Config): AdapterDesign {
-  refuseUnknown(where, "variant", config.variant, Object.keys(designs));
-  refuseUnknown(where, "feature_map", config.feature_map, ["elu1"]);
-  refuseUnknown(where, "fusion", config.fusion, ["convex"]);
-  return designs[config.variant as AdapterDesign["variant"]](where, config);
+  refuseUnknown(where, "variant", config.variant, Object.keys(variants));
+  const { featureMaps, fusions, read } = variants[config.variant as AdapterDesign["variant"]];
+  refuseUnknown(where, "feature_map", config.feature_map, featureMaps);
+  refuseUnknown(where, "fusion", config.fusion, fusions);
+  return read(where, config);
 }
 
 function trainedContext(config: Config): Partial<ContextSettings> {
@@ -114,6 +155,29 @@ function trainedContext(config: Config): Partial<ContextSettings> {
     ...(config.slot_tokens !== undefined && { slotTokens: config.slot_tokens }),
     ...(config.window_tokens !== undefined && { windowTokens: config.window_tokens }),
     ...(config.segment_tokens !== undefined && { segmentTokens: config.segment_tokens }),
+  };
+}
+
+/** Writes a design as the fields of `adapter_config.json` that {@link openAdapter} reads it from. */
+export function describeDesign(design: AdapterDesign): Record<string, unknown> {
+  const { variant, linearMemory } = design;
+  const memory = linearMemory && {
+    read_gate_rank: linearMemory.readGateRank,
+    feature_map: linearMemory.featureCount === undefined ? "elu1" : "learned",
+    ...(linearMemory.featureCount !== undefined && { feature_count: linearMemory.featureCount }),
+    fusion: linearMemory.fusion,
+  };
+  if (design.variant === "paper") return { variant, ...memory };
+  const { retentionRank, slotBiasRank } = design;
+  return {
+    variant,
+    retention_rank: retentionRank,
+    slot_bias: slotBiasRank !== undefined,
+    ...(slotBiasRank !== undefined && { slot_bias_rank: slotBiasRank }),
+    linear_memory: linearMemory !== undefined,
+    ...memory,
+    ...(linearMemory && { write_gate: linearMemory.writeGateRank !== undefined }),
+    ...(linearMemory?.writeGateRank !== undefined && { write_gate_rank: linearMemory.writeGateRank }),
   };
 }
 

@@ -133,7 +133,7 @@ describe("the memory read", () => {
   const tokenCount = 3;
   const b = new GraphBuilder("read");
   const query = b.input("query", "float32", ["T", H, D]);
-  const read = writeMemoryRead(b, geometry, query, declareLinearMemory(b, geometry, 1));
+  const read = writeMemoryRead(b, geometry, query, declareLinearMemory(b, geometry, 1)).output;
   const graph = b.finish([b.named("read", read)]);
   const queries = Float32Array.from({ length: H * tokenCount * D }, (_, index) => noise(1e5 + index));
 

@@ -35,46 +35,59 @@ const newMatrixName = (layer: number): string => `new_matrix.${layer}`;
 const newNormalizerName = (layer: number): string => `new_normalizer.${layer}`;
 const unrotateName = (table: "cos" | "sin", kind: number): string => `unrotate_${table}.${kind}`;
 
+/** Writes phi: `[K, n, D]`, not rotated, to features `[K, n, Dphi]`, none of them negative. */
+export type FeatureMap = (b: GraphBuilder, x: Value) => Value;
+
 /** Writes phi(x) = elu(x) + 1, as max(x, 0) + exp(min(x, 0)): Elu has no kernel for WebGPU at this opset. */
-function writeFeatures(b: GraphBuilder, x: Value): Value {
-  return b.add(b.max(x, b.scalar(0)), b.exp(b.min(x, b.scalar(0))));
-}
+export const writeElu1Features: FeatureMap = (b, x) =>
+  b.add(b.max(x, b.scalar(0)), b.exp(b.min(x, b.scalar(0))));
 
 /** Is a layer's memory as a graph input. */
 export interface LinearMemoryInputs {
-  /** M `[K, D, D]`: features by values. */
+  /** M `[K, Dphi, D]`: features by values. */
   readonly matrix: Value;
-  /** z `[K, D, 1]`. */
+  /** z `[K, Dphi, 1]`. */
   readonly normalizer: Value;
 }
 
-/** Declares a layer's memory as inputs of the inference graph. */
+/** Declares a layer's memory as inputs of a graph. @param featureCount Dphi: D where it is not given. */
 export function declareLinearMemory(
   b: GraphBuilder,
-  geometry: AttentionGeometry,
+  { keyValueHeadCount: K, headSize: D }: AttentionGeometry,
   layer: number,
+  featureCount: number = D,
 ): LinearMemoryInputs {
-  const { keyValueHeadCount: K, headSize: D } = geometry;
   return {
-    matrix: b.input(matrixName(layer), "float32", [K, D, D]),
-    normalizer: b.input(normalizerName(layer), "float32", [K, D, 1]),
+    matrix: b.input(matrixName(layer), "float32", [K, featureCount, D]),
+    normalizer: b.input(normalizerName(layer), "float32", [K, featureCount, 1]),
   };
 }
 
-/** Writes the read: query `[T, H, D]`, not rotated, to A_mem `[T, K, H/K, D]`. */
+/** Is what the memory gives. */
+export interface MemoryRead {
+  /** A_mem `[T, K, H/K, D]`. */
+  readonly output: Value;
+  /** phi(q) z `[T, K, H/K, 1]`, above 0. */
+  readonly total: Value;
+}
+
+/** Writes the read: query `[T, H, D]`, not rotated, to what the memory gives. */
 export function writeMemoryRead(
   b: GraphBuilder,
   geometry: AttentionGeometry,
   query: Value,
   { matrix, normalizer }: LinearMemoryInputs,
-): Value {
+  writeFeatures: FeatureMap = writeElu1Features,
+): MemoryRead {
   const { queryHeadCount: H, keyValueHeadCount: K, headSize: D } = geometry;
   const T = tokensSymbol;
-  const features = writeFeatures(b, b.reshape(query, [T, K, H / K, D]));
-  const grouped = b.reshape(b.transpose(features, [1, 0, 2, 3]), [K, multiplyDims(H / K, T), D]);
-  const total = b.max(b.matMul(grouped, normalizer), b.scalar(leastNormalizer));
-  const read = b.div(b.matMul(grouped, matrix), total);
-  return b.transpose(b.reshape(read, [K, T, H / K, D]), [1, 0, 2, 3]);
+  const byHead = b.transpose(b.reshape(query, [T, K, H / K, D]), [1, 0, 2, 3]);
+  const features = writeFeatures(b, b.reshape(byHead, [K, multiplyDims(H / K, T), D]));
+  const total = b.max(b.matMul(features, normalizer), b.scalar(leastNormalizer));
+  const read = b.div(b.matMul(features, matrix), total);
+  const byToken = (x: Value, width: number): Value =>
+    b.transpose(b.reshape(x, [K, T, H / K, width]), [1, 0, 2, 3]);
+  return { output: byToken(read, D), total: byToken(total, 1) };
 }
 
 /** Is what leaves the local cache of a layer. */
@@ -93,13 +106,15 @@ export function writeMemoryUpdate(
   geometry: AttentionGeometry,
   layer: number,
   { keys, values, shares }: LeavingTokens,
+  writeFeatures: FeatureMap = writeElu1Features,
+  featureCount: number = geometry.headSize,
 ): readonly Value[] {
-  const { keyValueHeadCount: K, headSize: D } = geometry;
-  const { matrix, normalizer } = declareLinearMemory(b, geometry, layer);
+  const { keyValueHeadCount: K } = geometry;
+  const { matrix, normalizer } = declareLinearMemory(b, geometry, layer, featureCount);
   const whole = writeFeatures(b, keys);
   const features = shares === undefined ? whole : b.mul(whole, shares);
   const written = b.matMul(b.transpose(features, [0, 2, 1]), values);
-  const total = b.reshape(b.reduceSum(features, [1], false), [K, D, 1]);
+  const total = b.reshape(b.reduceSum(features, [1], false), [K, featureCount, 1]);
   return [
     b.named(newMatrixName(layer), b.add(matrix, written)),
     b.named(newNormalizerName(layer), b.add(normalizer, total)),
@@ -143,7 +158,7 @@ export function buildLinearMemoryCommit(geometry: AttentionGeometry, context: Co
   return b.finish(outputs);
 }
 
-/** Is the memory of one layer: M `[K, D, D]` and z `[K, D]`. */
+/** Is the memory of one layer: M `[K, Dphi, D]` and z `[K, Dphi]`. */
 interface LayerMemory {
   readonly layer: number;
   readonly matrix: TensorBuffer;
@@ -155,11 +170,21 @@ const whole = ({ length }: TensorBuffer) => [{ from: 0, to: 0, length }];
 /** Holds the memory of the N layers that have one, float32, on host or device. */
 export class LinearMemory {
   readonly #geometry: AttentionGeometry;
+  readonly #featureCount: number;
   readonly #layers: readonly LayerMemory[];
 
-  /** @param twin a memory of the same geometry to copy; an empty one is made without it. */
-  constructor(geometry: AttentionGeometry, memory: TensorMemory = hostMemory, twin?: LinearMemory) {
+  /**
+   * @param featureCount Dphi: D where it is not given.
+   * @param twin a memory of the same sizes to copy; an empty one is made without it.
+   */
+  constructor(
+    geometry: AttentionGeometry,
+    memory: TensorMemory = hostMemory,
+    featureCount: number = geometry.headSize,
+    twin?: LinearMemory,
+  ) {
     this.#geometry = geometry;
+    this.#featureCount = featureCount;
     const { keyValueHeadCount: K, headSize: D } = geometry;
     this.#layers =
       twin !== undefined
@@ -170,8 +195,8 @@ export class LinearMemory {
           }))
         : memoryLayers(geometry).map((layer) => ({
             layer,
-            matrix: memory.allocate(K * D * D),
-            normalizer: memory.allocate(K * D),
+            matrix: memory.allocate(K * featureCount * D),
+            normalizer: memory.allocate(K * featureCount),
           }));
   }
 
@@ -187,8 +212,8 @@ export class LinearMemory {
     const { keyValueHeadCount: K, headSize: D } = this.#geometry;
     const feeds: Record<string, Tensor> = {};
     for (const { layer, matrix, normalizer } of this.#layers) {
-      feeds[matrixName(layer)] = matrix.tensor([K, D, D]);
-      feeds[normalizerName(layer)] = normalizer.tensor([K, D, 1]);
+      feeds[matrixName(layer)] = matrix.tensor([K, this.#featureCount, D]);
+      feeds[normalizerName(layer)] = normalizer.tensor([K, this.#featureCount, 1]);
     }
     return feeds;
   }
@@ -232,7 +257,7 @@ export class LinearMemory {
     }
   }
 
-  /** Copies out M `[N, K, D, D]` and z `[N, K, D]`. */
+  /** Copies out M `[N, K, Dphi, D]` and z `[N, K, Dphi]`. */
   async export(): Promise<{ readonly matrix: Float32Array; readonly normalizer: Float32Array }> {
     const join = async (part: "matrix" | "normalizer"): Promise<Float32Array> => {
       const parts = await Promise.all(this.#layers.map((layer) => layer[part].read(whole(layer[part]))));
@@ -255,7 +280,7 @@ export class LinearMemory {
   }
 
   clone(): LinearMemory {
-    return new LinearMemory(this.#geometry, undefined, this);
+    return new LinearMemory(this.#geometry, undefined, this.#featureCount, this);
   }
 
   /** Lets the buffers go. */

@@ -11,7 +11,7 @@
 
 import { InternalError } from "../errors.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
-import { addDims, multiplyDims } from "../graph/dim.ts";
+import { addDims, type Dim, multiplyDims } from "../graph/dim.ts";
 import type { Value } from "../graph/graph.ts";
 import type { NamedTensors } from "../runtime/runtime.ts";
 import type { Tensor } from "../runtime/tensor-memory.ts";
@@ -89,6 +89,91 @@ interface MaskInputs {
   readonly causal: Value;
 }
 
+/** Is what the attention of a layer is written from. */
+export interface AttentionParts {
+  /** `[T, H, D]`, with or without an axis of 1 before the last. */
+  readonly query: Value;
+  /** `[K, 1, P, D]`. */
+  readonly pastKeys: Value;
+  /** `[K, 1, P, D]`. */
+  readonly pastValues: Value;
+  /** `[T, K, D]`, with or without an axis of 1 before the last. */
+  readonly newKeys: Value;
+  /** `[T, K, D]`. */
+  readonly newValues: Value;
+  readonly masks: MaskInputs;
+  /** Whether T is 1. */
+  readonly isSingle: Value;
+  /** int64 `[2]`: P and T. */
+  readonly splitSizes: Value;
+}
+
+/** Returns the rows, by axes, in which the queries of a key/value head multiply its keys when T is 1. */
+export function singleRows({
+  queryHeadCount: H,
+  keyValueHeadCount: K,
+}: AttentionGeometry): readonly [Dim, Dim] {
+  const group = H / K;
+  return group > mostApart ? [1, multiplyDims(group, tokensSymbol)] : [group, tokensSymbol];
+}
+
+/** Writes x `[T, heads, D]` as `[heads, T, D]`. */
+export function writeHeadsFirst(b: GraphBuilder, x: Value, heads: number, headSize: number): Value {
+  return b.transpose(b.reshape(x, [tokensSymbol, heads, headSize]), [1, 0, 2]);
+}
+
+/** Writes the attention of one token: T is 1 here, so that a new order of axes is but another view. */
+function attendSingle(b: GraphBuilder, geometry: AttentionGeometry, parts: AttentionParts): Value[] {
+  const { query, pastKeys, pastValues, masks } = parts;
+  const { queryHeadCount: H, keyValueHeadCount: K, headSize: D } = geometry;
+  const T = tokensSymbol;
+  const grouped = b.reshape(query, [K, ...singleRows(geometry), D]);
+  const newKeys = b.reshape(parts.newKeys, [K, 1, T, D]);
+  const newValues = b.reshape(parts.newValues, [K, 1, T, D]);
+  const scoresOf = (keys: Value): Value => b.matMul(grouped, b.transpose(keys, [0, 1, 3, 2]));
+  const pastScores = b.add(scoresOf(pastKeys), masks.past);
+  const weights = b.softmax(b.concat([pastScores, scoresOf(newKeys)], 3), 3);
+  const [past = weights, recent = weights] = b.split(weights, 3, [placesSymbol, T], parts.splitSizes);
+  const output = b.add(b.matMul(past, pastValues), b.matMul(recent, newValues));
+  const outputs = [b.reshape(output, [T, H * D])];
+  return [...outputs, ...[newKeys, newValues].map((x) => b.reshape(x, [K, T, D]))];
+}
+
+function attendMany(b: GraphBuilder, geometry: AttentionGeometry, parts: AttentionParts): Value[] {
+  const { query, pastKeys, pastValues, masks } = parts;
+  const { queryHeadCount: H, keyValueHeadCount: K, headSize: D } = geometry;
+  const T = tokensSymbol;
+  const headsFirst = (x: Value, heads: number): Value => writeHeadsFirst(b, x, heads, D);
+  const newKeys = headsFirst(parts.newKeys, K);
+  const newValues = headsFirst(parts.newValues, K);
+  const joined = (past: Value, recent: Value): Value =>
+    b.reshape(b.concat([past, b.reshape(recent, [K, 1, T, D])], 2), [1, K, addDims(placesSymbol, T), D]);
+  const attention = b.attention(
+    b.reshape(headsFirst(query, H), [1, H, T, D]),
+    joined(pastKeys, newKeys),
+    joined(pastValues, newValues),
+    masks.causal,
+    1,
+  );
+  const output = b.transpose(b.reshape(attention, [H, T, D]), [1, 0, 2]);
+  return [b.reshape(output, [T, H * D]), newKeys, newValues];
+}
+
+/** Writes attention over all that is exact; gives its outputs `[T, H*D]`, new keys and new values `[K, T, D]`. */
+export function writeAttention(
+  b: GraphBuilder,
+  geometry: AttentionGeometry,
+  parts: AttentionParts,
+  names: readonly string[] = [],
+): Value[] {
+  return b.if(
+    parts.isSingle,
+    (branch) => attendSingle(branch, geometry, parts),
+    (branch) => attendMany(branch, geometry, parts),
+    names,
+  );
+}
+
 /** Writes local attention into an inference graph. */
 export class LocalAttentionWriter {
   readonly #builder: GraphBuilder;
@@ -135,7 +220,23 @@ export class LocalAttentionWriter {
   }
 
   /** Writes a layer; gives the heads' outputs side by side, `[T, H*D]`. */
-  attend(layer: number, { query, key, value }: AttentionInputs): Value {
+  attend(layer: number, inputs: AttentionInputs): Value {
+    const [output = inputs.query] = this.attendBy(layer, inputs, (parts, names) =>
+      writeAttention(this.#builder, this.#geometry, parts, names),
+    );
+    return output;
+  }
+
+  /**
+   * Writes a layer in another way.
+   * @param write gives what {@link writeAttention} does, by the names that it is told, and what else it will.
+   * @returns the heads' outputs, and what else there was.
+   */
+  attendBy(
+    layer: number,
+    { query, key, value }: AttentionInputs,
+    write: (parts: AttentionParts, names: readonly string[]) => readonly Value[],
+  ): readonly Value[] {
     const b = this.#builder;
     const { queryHeadCount: H, keyValueHeadCount: K, headSize: D, scoreScale } = this.#geometry;
     const { rotary, mask } = inputsOfKind(this.#geometry, kindOfLayer(this.#geometry, layer));
@@ -151,15 +252,13 @@ export class LocalAttentionWriter {
       newKeys: this.#rotate(key, K, tables?.keys),
       newValues: value,
       masks,
+      isSingle: this.#isSingle,
+      splitSizes: this.#splitSizes,
     };
-    const [output = value, newKeys = value, newValues = value] = b.if(
-      this.#isSingle,
-      (branch) => this.#attendSingle(branch, parts),
-      (branch) => this.#attendMany(branch, parts),
-      [`attention.${layer}`, newKeysName(layer), newValuesName(layer)],
-    );
+    const names = [`attention.${layer}`, newKeysName(layer), newValuesName(layer)];
+    const [output = value, newKeys = value, newValues = value, ...others] = write(parts, names);
     this.#outputs.push(newKeys, newValues);
-    return output;
+    return [output, ...others];
   }
 
   /** Rotates x `[T, heads, D]`, each token in a batch of its own, so that heads need not come first. */
@@ -173,63 +272,10 @@ export class LocalAttentionWriter {
     );
   }
 
-  /** Writes the attention of one token: T is 1 here, so that a new order of axes is but another view. */
-  #attendSingle(b: GraphBuilder, parts: AttentionParts): Value[] {
-    const { query, pastKeys, pastValues, masks } = parts;
-    const { queryHeadCount: H, keyValueHeadCount: K, headSize: D } = this.#geometry;
-    const T = tokensSymbol;
-    const group = H / K;
-    const rows = group > mostApart ? ([1, multiplyDims(group, T)] as const) : ([group, T] as const);
-    const grouped = b.reshape(query, [K, ...rows, D]);
-    const newKeys = b.reshape(parts.newKeys, [K, 1, T, D]);
-    const newValues = b.reshape(parts.newValues, [K, 1, T, D]);
-    const scoresOf = (keys: Value): Value => b.matMul(grouped, b.transpose(keys, [0, 1, 3, 2]));
-    const pastScores = b.add(scoresOf(pastKeys), masks.past);
-    const weights = b.softmax(b.concat([pastScores, scoresOf(newKeys)], 3), 3);
-    const [past = weights, recent = weights] = b.split(weights, 3, [placesSymbol, T], this.#splitSizes);
-    const output = b.add(b.matMul(past, pastValues), b.matMul(recent, newValues));
-    const outputs = [b.reshape(output, [T, H * D])];
-    return [...outputs, ...[newKeys, newValues].map((x) => b.reshape(x, [K, T, D]))];
-  }
-
-  #attendMany(b: GraphBuilder, { query, pastKeys, pastValues, masks, ...parts }: AttentionParts): Value[] {
-    const { queryHeadCount: H, keyValueHeadCount: K, headSize: D } = this.#geometry;
-    const T = tokensSymbol;
-    const headsFirst = (x: Value, heads: number): Value =>
-      b.transpose(b.reshape(x, [T, heads, D]), [1, 0, 2]);
-    const newKeys = headsFirst(parts.newKeys, K);
-    const newValues = headsFirst(parts.newValues, K);
-    const joined = (past: Value, recent: Value): Value =>
-      b.reshape(b.concat([past, b.reshape(recent, [K, 1, T, D])], 2), [1, K, addDims(placesSymbol, T), D]);
-    const attention = b.attention(
-      b.reshape(headsFirst(query, H), [1, H, T, D]),
-      joined(pastKeys, newKeys),
-      joined(pastValues, newValues),
-      masks.causal,
-      1,
-    );
-    const output = b.transpose(b.reshape(attention, [H, T, D]), [1, 0, 2]);
-    return [b.reshape(output, [T, H * D]), newKeys, newValues];
-  }
-
   /** Lists the new rows that the cache takes in. */
   finish(): readonly Value[] {
     return this.#outputs;
   }
-}
-
-interface AttentionParts {
-  /** `[T, H, D]`, with or without an axis of 1 before the last. */
-  readonly query: Value;
-  /** `[K, 1, P, D]`. */
-  readonly pastKeys: Value;
-  /** `[K, 1, P, D]`. */
-  readonly pastValues: Value;
-  /** `[T, K, D]`, with or without an axis of 1 before the last. */
-  readonly newKeys: Value;
-  /** `[T, K, D]`. */
-  readonly newValues: Value;
-  readonly masks: MaskInputs;
 }
 
 /** Is what masks a run: which places are empty, and which tokens come later. */

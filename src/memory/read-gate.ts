@@ -13,8 +13,8 @@ import type { WeightReader } from "../graph/weights.ts";
 import type { AttentionGeometry } from "./geometry.ts";
 import { tokensSymbol } from "./local-attention.ts";
 
-/** Writes the gate of a layer: a `[T, H*D]` to g `[T, H]`, in (0, 1). */
-export function writeReadGate(
+/** Writes the gate of a layer before its sigmoid: a `[T, H*D]` to `[T, H]`. */
+export function writeReadGateLogit(
   b: GraphBuilder,
   { queryHeadCount: H, headSize: D }: AttentionGeometry,
   weights: WeightReader,
@@ -25,7 +25,19 @@ export function writeReadGate(
   const take = (name: string, shape: readonly number[]): Value =>
     weights.take(b, `layers.${layer}.read_gate.${name}`, shape);
   const hidden = b.silu(b.linear(attention, take("down.weight", [rank, H * D]), take("down.bias", [rank])));
-  return b.sigmoid(b.linear(hidden, take("up.weight", [H, rank]), take("up.bias", [H])));
+  return b.linear(hidden, take("up.weight", [H, rank]), take("up.bias", [H]));
+}
+
+/** Writes the gate of a layer: a `[T, H*D]` to g `[T, H]`, in (0, 1). */
+export function writeReadGate(
+  b: GraphBuilder,
+  geometry: AttentionGeometry,
+  weights: WeightReader,
+  rank: number,
+  layer: number,
+  attention: Value,
+): Value {
+  return b.sigmoid(writeReadGateLogit(b, geometry, weights, rank, layer, attention));
 }
 
 /**

@@ -45,7 +45,7 @@ export function beginLocalAttention(b: GraphBuilder, geometry: AttentionGeometry
 }
 
 /** Writes local attention and, once the memory is active, its fusion with what the memory gives. */
-export function beginGatedAttention(
+function beginGatedAttention(
   b: GraphBuilder,
   geometry: AttentionGeometry,
   weights: WeightReader,
@@ -64,7 +64,7 @@ export function beginGatedAttention(
       const [output = attention, opening = attention] = b.if(
         active,
         (then) => {
-          const read = writeMemoryRead(then, geometry, inputs.query, memory);
+          const read = writeMemoryRead(then, geometry, inputs.query, memory).output;
           const gate = writeReadGate(then, geometry, weights, readGateRank, layer, attention);
           return [
             writeConvexFusion(then, geometry, attention, read, gate),
@@ -85,11 +85,13 @@ export function beginGatedAttention(
 
 /**
  * Writes attention with an adapter's weights, all of which must find a place.
+ * @param elsewhere names tensors that another graph takes.
  * @throws {@link InvalidModelError} naming a tensor that is missing, of another shape, or too much.
  */
 export function beginWithAdapter(
   adapter: Adapter,
   begin: (weights: WeightReader) => AttentionWriter,
+  elsewhere: readonly string[] = [],
 ): AttentionWriter {
   const where = `adapter ${adapter.name}`;
   const weights = new WeightReader(where, adapter.tensors);
@@ -98,7 +100,7 @@ export function beginWithAdapter(
     ...writer,
     finish() {
       const outputs = writer.finish();
-      const [left] = weights.leftovers;
+      const [left] = weights.leftovers.filter((name) => !elsewhere.includes(name));
       if (left === undefined) return outputs;
       throw new InvalidModelError({
         where,

@@ -17,7 +17,7 @@ import {
   memoryLayers,
 } from "./geometry.ts";
 import { keptKeysName, movedLayers } from "./kept-keys.ts";
-import { writeMemoryUpdate } from "./linear-memory.ts";
+import { type FeatureMap, writeMemoryUpdate } from "./linear-memory.ts";
 import { pastKeysName, pastValuesName, placesSymbol } from "./local-attention.ts";
 import { type RotaryTables, rotaryTables } from "./rotary.ts";
 
@@ -33,6 +33,17 @@ export const movedKeysName = (layer: number): string => `moved_keys.${layer}`;
 export const slotKeysName = (layer: number): string => `slot_keys.${layer}`;
 /** Names the output of a layer's values of the slots, `[K, B, D]`. */
 export const slotValuesName = (layer: number): string => `slot_values.${layer}`;
+
+/** Gives the feature map of a layer's keys. */
+export type KeyMaps = (layer: number) => FeatureMap;
+
+/** Says how keys become features of the linear memory. */
+export interface SlotMemory {
+  /** Dphi. */
+  readonly featureCount: number;
+  /** Begins the maps of one graph. */
+  readonly beginKeyMaps: () => KeyMaps;
+}
 
 interface Tables {
   readonly cos: Value;
@@ -67,13 +78,15 @@ class SlotCommitWriter {
   readonly #slotLayers: readonly number[];
   readonly #chosen: Value | undefined;
   readonly #shares: Value | undefined;
+  readonly #memory: { readonly featureCount: number; readonly mapKeys: KeyMaps } | undefined;
   readonly #outputs: Value[] = [];
 
-  constructor(geometry: AttentionGeometry, context: ContextSettings, remembers: boolean) {
+  constructor(geometry: AttentionGeometry, context: ContextSettings, memory: SlotMemory | undefined) {
     const { keyValueHeadCount: K } = geometry;
     const { sinkTokens: S, slotTokens: B, segmentTokens: T } = context;
     this.#geometry = geometry;
     this.#context = context;
+    this.#memory = memory && { featureCount: memory.featureCount, mapKeys: memory.beginKeyMaps() };
     this.#slotLayers = memoryLayers(geometry);
     const N = this.#slotLayers.length;
     for (const [index, { inverseFrequencies }] of kindsToRotate(geometry, context))
@@ -81,7 +94,7 @@ class SlotCommitWriter {
     for (const [index, { inverseFrequencies }] of kindsToUnrotate(geometry))
       this.#unrotate.set(index, this.#declareTables("unrotate", index, T, inverseFrequencies.length));
     if (B > 0) this.#chosen = this.#b.input(chosenName, "int64", [N * K * B]);
-    if (remembers) this.#shares = this.#b.input(sharesName, "float32", [N, K, B + T]);
+    if (memory !== undefined) this.#shares = this.#b.input(sharesName, "float32", [N, K, B + T]);
   }
 
   #declareTables(use: "rotate" | "unrotate", kind: number, positions: number, pairs: number): Tables {
@@ -152,9 +165,11 @@ class SlotCommitWriter {
     } else if (kept !== undefined && rotate !== undefined) {
       this.#outputs.push(b.named(movedKeysName(layer), this.#turn(kept, S, rotate)));
     }
-    if (this.#shares === undefined) return;
+    if (this.#shares === undefined || this.#memory === undefined) return;
+    const { featureCount, mapKeys } = this.#memory;
     const shares = b.reshape(b.slice(this.#shares, 0, index, index + 1), [K, B + T, 1]);
-    this.#outputs.push(...writeMemoryUpdate(b, this.#geometry, layer, { ...candidates, shares }));
+    const leaving = { ...candidates, shares };
+    this.#outputs.push(...writeMemoryUpdate(b, this.#geometry, layer, leaving, mapKeys(layer), featureCount));
   }
 
   write(): Graph {
@@ -177,13 +192,13 @@ class SlotCommitWriter {
   }
 }
 
-/** Writes the commit graph. @param remembers whether there is a linear memory. */
+/** Writes the commit graph. @param memory the linear memory; undefined when there is none. */
 export function buildSlotCommit(
   geometry: AttentionGeometry,
   context: ContextSettings,
-  remembers: boolean,
+  memory: SlotMemory | undefined,
 ): Graph {
-  return new SlotCommitWriter(geometry, context, remembers).write();
+  return new SlotCommitWriter(geometry, context, memory).write();
 }
 
 /** Is what a commit is told besides the state's buffers. */

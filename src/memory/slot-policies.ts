@@ -9,7 +9,8 @@
 import { InvalidRequestError } from "../errors.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/graph.ts";
-import { type Adapter, designOf } from "./adapter.ts";
+import { WeightReader } from "../graph/weights.ts";
+import { type Adapter, designOf, type LinearMemoryDesign } from "./adapter.ts";
 import {
   type AttentionGeometry,
   type ContextSettings,
@@ -18,18 +19,22 @@ import {
 } from "./geometry.ts";
 import { movedLayers } from "./kept-keys.ts";
 import { KeySums, writeKeyDifference } from "./key-difference.ts";
-import { localSwitches, tokensSymbol } from "./local-attention.ts";
+import { featureWeightName, makeLearnedFeatures } from "./learned-features.ts";
+import { writeElu1Features } from "./linear-memory.ts";
+import { localSwitches } from "./local-attention.ts";
+import { beginPlusAttention } from "./plus-attention.ts";
 import type { AttentionWriter, MemoryPolicy, PolicyName } from "./policy.ts";
-import { beginGatedAttention, beginLocalAttention, beginWithAdapter } from "./segmented-policies.ts";
+import { beginLocalAttention, beginWithAdapter } from "./segmented-policies.ts";
 import { commitCountAt, memorySwitch } from "./segmented-state.ts";
-import { buildSlotCommit } from "./slot-commit.ts";
-import { type SlotDesign, SlotState, tokenNumbersName } from "./slot-state.ts";
-import { TokenNetworksWriter } from "./token-networks.ts";
+import { buildSlotCommit, type KeyMaps, type SlotMemory } from "./slot-commit.ts";
+import { hasGatedPath, type SlotDesign, SlotState, tokenNumbersName } from "./slot-state.ts";
+import { rowsOfNetworks, type TokenNetwork, TokenNetworksWriter } from "./token-networks.ts";
+import { countNumbers } from "./token-numbers.ts";
 
 /** Is what gives the new tokens their numbers. */
 interface NumberSource {
   note(layer: number, inputs: { readonly key: Value; readonly hidden: Value }): void;
-  /** Gives the numbers `[N, kinds, K, T]`, and what else the state takes in. */
+  /** Gives the numbers `[N, numbers, T]`, and what else the state takes in. */
   finish(): { readonly numbers: Value; readonly others: readonly Value[] };
 }
 
@@ -60,21 +65,26 @@ type ArraySizes = ReturnType<MemoryPolicy["arraySizes"]>;
 function arraySizesOf({ geometry, context, ...design }: SlotDesign, usedTokens: number): ArraySizes {
   const { layerCount: L, keyValueHeadCount: K, headSize: D } = geometry;
   const N = memoryLayers(geometry).length;
+  const features = design.memory?.featureCount ?? 0;
   const keptRows = movedLayers(geometry, context).reduce((sum, { rows }) => sum + rows, 0);
   const [float32, float64] = ["float32" as const, "float64" as const];
   const sizes: ArraySizes = [
     { name: "keys", length: L * K * usedTokens * D, dtype: float32 },
     { name: "values", length: L * K * usedTokens * D, dtype: float32 },
     { name: "kept_keys", length: keptRows * K * D, dtype: float32 },
-    { name: "token_numbers", length: N * design.numberKinds.length * K * usedTokens, dtype: float32 },
-    { name: "gate_sums", length: design.remembers ? N : 0, dtype: float64 },
+    { name: "token_numbers", length: N * countNumbers(design.numbers, K) * usedTokens, dtype: float32 },
+    { name: "gate_sums", length: design.memory === undefined ? 0 : N, dtype: float64 },
   ];
   const sums = [{ name: "key_sums", length: KeySums.lengthFor(geometry), dtype: float64 }];
   const memory = [
-    { name: "memory_matrix", length: N * K * D * D, dtype: float32 },
-    { name: "memory_normalizer", length: N * K * D, dtype: float32 },
+    { name: "memory_matrix", length: N * K * features * D, dtype: float32 },
+    { name: "memory_normalizer", length: N * K * features, dtype: float32 },
   ];
-  return [...sizes, ...(design.createKeySums === undefined ? [] : sums), ...(design.remembers ? memory : [])];
+  return [
+    ...sizes,
+    ...(design.createKeySums === undefined ? [] : sums),
+    ...(design.memory === undefined ? [] : memory),
+  ];
 }
 
 function createSlotPolicy(
@@ -82,7 +92,8 @@ function createSlotPolicy(
   design: SlotDesign,
   beginAttention: MemoryPolicy["beginAttention"],
 ): MemoryPolicy {
-  const { geometry, context, remembers } = design;
+  const { geometry, context, memory: linearMemory } = design;
+  const isGated = hasGatedPath(design);
   const usedAt = (length: number): number => length - commitCountAt(context, length) * context.segmentTokens;
   const bytes = arraySizesOf(design, localCapacityTokens(context)).reduce(
     (sum, { length, dtype }) => sum + length * (dtype === "float64" ? 8 : 4),
@@ -93,13 +104,36 @@ function createSlotPolicy(
     maxLengthTokens: Number.POSITIVE_INFINITY,
     stateBytesAt: () => bytes,
     beginAttention,
-    switches: (tokenCount, path) => ({ ...localSwitches(tokenCount), ...(remembers && memorySwitch(path)) }),
-    buildCommitGraph: () => buildSlotCommit(geometry, context, remembers),
+    switches: (tokenCount, path) => ({ ...localSwitches(tokenCount), ...(isGated && memorySwitch(path)) }),
+    buildCommitGraph: () => buildSlotCommit(geometry, context, linearMemory),
     createState: (memory) => SlotState.create(design, memory),
     arraySizes: (lengthTokens) => arraySizesOf(design, usedAt(lengthTokens)),
     restoreState: (lengthTokens, arrays, memory) =>
       SlotState.restore(design, { lengthTokens, usedTokens: usedAt(lengthTokens) }, arrays, memory),
   };
+}
+
+function optionalNetwork(
+  kind: TokenNetwork["kind"],
+  name: string,
+  rank: number | undefined,
+  end: TokenNetwork["end"],
+): readonly TokenNetwork[] {
+  return rank === undefined ? [] : [{ kind, name, rank, end }];
+}
+
+function slotMemoryOf(
+  geometry: AttentionGeometry,
+  adapter: Adapter,
+  { featureCount }: LinearMemoryDesign,
+): SlotMemory {
+  if (featureCount === undefined)
+    return { featureCount: geometry.headSize, beginKeyMaps: () => () => writeElu1Features };
+  const beginKeyMaps = (): KeyMaps => {
+    const weights = new WeightReader(`adapter ${adapter.name}`, adapter.tensors);
+    return (layer) => makeLearnedFeatures(geometry, weights, layer, "key", featureCount);
+  };
+  return { featureCount, beginKeyMaps };
 }
 
 /**
@@ -111,7 +145,7 @@ export function createPlusPolicy(
   context: ContextSettings,
   adapter: Adapter,
 ): MemoryPolicy {
-  const { retentionRank, linearMemory } = designOf(adapter, "plus");
+  const { retentionRank, slotBiasRank, linearMemory } = designOf(adapter, "plus");
   if (linearMemory === undefined && context.slotTokens === 0) {
     throw new InvalidRequestError({
       where: "context.slotTokens",
@@ -121,27 +155,40 @@ export function createPlusPolicy(
       remedy: 'Choose policy "streaming" to remember nothing.',
     });
   }
+  const networks: readonly TokenNetwork[] = [
+    { kind: "retention", name: "retention", rank: retentionRank, end: "plain" },
+    ...optionalNetwork("slot-bias", "slot_bias", slotBiasRank, "per-query-head"),
+    ...optionalNetwork("write-share", "write_gate", linearMemory?.writeGateRank, "sigmoid"),
+  ];
   const design: SlotDesign = {
     geometry,
     context,
-    numberKinds: ["retention"],
-    remembers: linearMemory !== undefined,
+    numbers: rowsOfNetworks(networks, geometry),
+    memory: linearMemory && slotMemoryOf(geometry, adapter, linearMemory),
+    hasLogSum: linearMemory?.fusion === "shared-normalizer",
     createKeySums: undefined,
   };
+  const ofKeys =
+    linearMemory?.featureCount === undefined
+      ? []
+      : memoryLayers(geometry).map((layer) => featureWeightName(layer, "key"));
   return createSlotPolicy("plus", design, (b) =>
-    beginWithAdapter(adapter, (weights) => {
-      const writer =
-        linearMemory === undefined
-          ? beginLocalAttention(b, geometry)
-          : beginGatedAttention(b, geometry, weights, linearMemory.readGateRank);
-      const networks = new TokenNetworksWriter(b, geometry, weights, [
-        { name: "retention", rank: retentionRank },
-      ]);
-      return withNumbers(b, geometry, writer, {
-        note: (layer, { hidden }) => networks.note(layer, hidden),
-        finish: () => ({ numbers: networks.finish(), others: [] }),
-      });
-    }),
+    beginWithAdapter(
+      adapter,
+      (weights) => {
+        const hasSlotBias = slotBiasRank !== undefined;
+        const writer =
+          hasSlotBias || linearMemory !== undefined
+            ? beginPlusAttention(b, geometry, weights, { hasSlotBias, linearMemory })
+            : beginLocalAttention(b, geometry);
+        const source = new TokenNetworksWriter(b, geometry, weights, networks);
+        return withNumbers(b, geometry, writer, {
+          note: (layer, { hidden }) => source.note(layer, hidden),
+          finish: () => ({ numbers: source.finish(), others: [] }),
+        });
+      },
+      ofKeys,
+    ),
   );
 }
 
@@ -165,18 +212,18 @@ export function createKeyDifferencePolicy(
   const design: SlotDesign = {
     geometry,
     context,
-    numberKinds: ["retention"],
-    remembers: false,
+    numbers: [{ kind: "retention", rowsPerHead: 1 }],
+    memory: undefined,
+    hasLogSum: false,
     createKeySums: () => new KeySums(geometry),
   };
-  const { keyValueHeadCount: K } = geometry;
   return createSlotPolicy("keydiff", design, (b) => {
     const keys: Value[] = [];
     return withNumbers(b, geometry, beginLocalAttention(b, geometry), {
       note: (_, { key }) => keys.push(key),
       finish() {
         const { scores, newSums } = writeKeyDifference(b, geometry, keys);
-        return { numbers: b.reshape(scores, [keys.length, 1, K, tokensSymbol]), others: [newSums] };
+        return { numbers: scores, others: [newSums] };
       },
     });
   });

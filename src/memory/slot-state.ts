@@ -9,6 +9,7 @@
 import { InternalError } from "../errors.ts";
 import type { NamedTensors, RuntimeSession } from "../runtime/runtime.ts";
 import { hostFloats, releaseTensors, type Tensor, type TensorMemory } from "../runtime/tensor-memory.ts";
+import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
 import {
   type AttentionGeometry,
   type ContextSettings,
@@ -22,10 +23,17 @@ import { absorbLocal, localAttentionFeeds, pastKeysName, pastValuesName } from "
 import type { LocalCache } from "./local-cache.ts";
 import type { MemoryState, StateArray, TokenCounts } from "./policy.ts";
 import { createSegmentedCache, gateOpeningName, memorySwitch } from "./segmented-state.ts";
-import { movedKeysName, slotCommitFeeds, slotKeysName, slotValuesName } from "./slot-commit.ts";
-import { chooseHighest, type NumberKind, TokenNumbers } from "./token-numbers.ts";
+import { firstPlaceFeeds, slotBiasName } from "./slot-attention.ts";
+import {
+  movedKeysName,
+  type SlotMemory,
+  slotCommitFeeds,
+  slotKeysName,
+  slotValuesName,
+} from "./slot-commit.ts";
+import { chooseHighest, type NumberRows, TokenNumbers } from "./token-numbers.ts";
 
-/** Names the output of the inference graph with the numbers of the new tokens, `[N, kinds, K, T]`. */
+/** Names the output of the inference graph with the numbers of the new tokens, `[N, numbers, T]`. */
 export const tokenNumbersName = "token_numbers";
 
 /** Says what states of a policy are made of. */
@@ -33,11 +41,18 @@ export interface SlotDesign {
   readonly geometry: AttentionGeometry;
   readonly context: ContextSettings;
   /** What every token carries. */
-  readonly numberKinds: readonly NumberKind[];
-  /** Whether what leaves goes into a linear memory. */
-  readonly remembers: boolean;
+  readonly numbers: readonly NumberRows[];
+  /** The linear memory that what leaves goes into; undefined when it is forgotten. */
+  readonly memory: SlotMemory | undefined;
+  /** Whether attention tells the logarithm of its denominator. */
+  readonly hasLogSum: boolean;
   /** Makes what the policy sums over the whole stream; undefined when it sums nothing. */
   readonly createKeySums: (() => KeySums) | undefined;
+}
+
+/** Tells whether attention is another one once slots are filled. */
+export function hasGatedPath({ numbers, memory }: SlotDesign): boolean {
+  return memory !== undefined || numbers.some(({ kind }) => kind === "slot-bias");
 }
 
 interface SlotParts {
@@ -57,6 +72,8 @@ export class SlotState implements MemoryState {
   readonly #parts: SlotParts;
   #length: number;
   #commits: number;
+  /** The bias as it was last fed: until the next commit it is the same. */
+  #lastBias: { readonly commitCount: number; readonly tensor: HostTensor } | undefined;
 
   private constructor(design: SlotDesign, parts: SlotParts) {
     this.#design = design;
@@ -67,7 +84,7 @@ export class SlotState implements MemoryState {
 
   /** Creates an empty state. */
   static create(design: SlotDesign, memory?: TensorMemory): SlotState {
-    const { geometry, context, numberKinds: kinds, remembers, createKeySums } = design;
+    const { geometry, context, numbers: kinds, memory: linear, createKeySums } = design;
     const layerCount = memoryLayers(geometry).length;
     const capacityTokens = localCapacityTokens(context);
     const headCount = geometry.keyValueHeadCount;
@@ -76,8 +93,8 @@ export class SlotState implements MemoryState {
       cache: createSegmentedCache(geometry, context, memory),
       keptKeys: new KeptKeys(geometry, context, memory),
       numbers: new TokenNumbers({ layerCount, headCount, kinds, capacityTokens }),
-      memory: remembers ? new LinearMemory(geometry, memory) : undefined,
-      gateSums: new Float64Array(remembers ? layerCount : 0),
+      memory: linear && new LinearMemory(geometry, memory, linear.featureCount),
+      gateSums: new Float64Array(linear === undefined ? 0 : layerCount),
       keySums: createKeySums?.(),
     });
   }
@@ -136,12 +153,13 @@ export class SlotState implements MemoryState {
     const sinks = Math.min(sinkTokens, this.#length);
     const slots = this.#commits > 0 ? slotTokens : 0;
     const local = this.#parts.cache.usedTokens - sinks - slots;
-    const [left, { remembers }] = [this.#leftTokens, this.#design];
-    return { sinks, slots, local, memory: remembers ? left : 0, dropped: remembers ? 0 : left };
+    const left = this.#leftTokens;
+    const [memory, dropped] = this.#design.memory === undefined ? [0, left] : [left, 0];
+    return { sinks, slots, local, memory, dropped };
   }
 
   get path(): "base" | "gated" {
-    return this.#design.remembers && this.#commits > 0 ? "gated" : "base";
+    return hasGatedPath(this.#design) && this.#commits > 0 ? "gated" : "base";
   }
 
   get meanGateOpening(): readonly number[] {
@@ -155,14 +173,37 @@ export class SlotState implements MemoryState {
   }
 
   feeds(tokenCount: number): NamedTensors {
-    const { geometry, remembers } = this.#design;
+    const { geometry, hasLogSum } = this.#design;
     const { cache, memory, keySums } = this.#parts;
     return {
       ...localAttentionFeeds(geometry, cache, this.#length, tokenCount),
       ...memory?.feeds(),
-      ...(remembers && memorySwitch(this.path)),
+      ...(hasGatedPath(this.#design) && memorySwitch(this.path)),
       ...keySums?.feeds(tokenCount),
+      ...this.#biasFeeds(),
+      ...(hasLogSum && firstPlaceFeeds(cache.places)),
     };
+  }
+
+  /** Gives the slots' bias by place; it stays the same until a commit, or until there are other places. */
+  #biasFeeds(): NamedTensors {
+    const { geometry, context, numbers } = this.#design;
+    if (!numbers.some(({ kind }) => kind === "slot-bias")) return {};
+    const { queryHeadCount: H, keyValueHeadCount: K } = geometry;
+    const { sinkTokens: S, slotTokens: B } = context;
+    const { places } = this.#parts.cache;
+    const known = this.#lastBias;
+    if (known?.commitCount === this.#commits && known.tensor.shape[3] === places)
+      return { [slotBiasName]: known.tensor };
+    const N = memoryLayers(geometry).length;
+    const data = new Float32Array(N * H * places);
+    for (let row = 0; this.#commits > 0 && row < N * H; row++) {
+      const biases = this.#parts.numbers.row("slot-bias", Math.floor(row / H), row % H);
+      if (biases !== undefined) data.set(biases.subarray(S, S + B), row * places + S);
+    }
+    const tensor = hostTensor("float32", [N, K, H / K, places], data);
+    this.#lastBias = { commitCount: this.#commits, tensor };
+    return { [slotBiasName]: tensor };
   }
 
   absorb(outputs: NamedTensors, tokenCount: number): void {
@@ -173,7 +214,7 @@ export class SlotState implements MemoryState {
     numbers.write(newNumbers, place, tokenCount);
     keySums?.absorb(outputs);
     this.#length += tokenCount;
-    if (this.path === "base") return;
+    if (this.path === "base" || gateSums.length === 0) return;
     for (const [layer, mean] of hostFloats(outputs[gateOpeningName], gateOpeningName).entries())
       gateSums[layer] = (gateSums[layer] ?? 0) + mean * tokenCount;
   }
@@ -186,7 +227,7 @@ export class SlotState implements MemoryState {
     const chosen = new Int32Array(memoryLayers(geometry).length * K * B);
     for (let index = 0; index < chosen.length / Math.max(1, B); index++) {
       const scores = this.#parts.numbers.row("retention", Math.floor(index / K), index % K);
-      chosen.set(chooseHighest(scores.subarray(S, S + B + T), B), index * B);
+      if (scores !== undefined) chosen.set(chooseHighest(scores.subarray(S, S + B + T), B), index * B);
     }
     return chosen;
   }
@@ -194,16 +235,21 @@ export class SlotState implements MemoryState {
   /** Says what share of each candidate leaves for the linear memory, `[N, K, B + T]`. */
   #sharesOf(chosen: Int32Array): Float32Array {
     const { geometry, context } = this.#design;
-    const { slotTokens: B, segmentTokens: T } = context;
-    const rows = memoryLayers(geometry).length * geometry.keyValueHeadCount;
+    const { sinkTokens: S, slotTokens: B, segmentTokens: T } = context;
+    const { keyValueHeadCount: K } = geometry;
+    const rows = memoryLayers(geometry).length * K;
     const shares = new Float32Array(rows * (B + T)).fill(1);
+    for (let row = 0; row < rows; row++) {
+      const written = this.#parts.numbers.row("write-share", Math.floor(row / K), row % K);
+      if (written !== undefined) shares.set(written.subarray(S, S + B + T), row * (B + T));
+    }
     for (const [at, index] of chosen.entries()) shares[Math.floor(at / B) * (B + T) + index] = 0;
     return shares;
   }
 
   async commit(session: RuntimeSession<Tensor> | undefined): Promise<void> {
     if (session === undefined) throw new InternalError({ where: "commit", what: "no commit graph" });
-    const { geometry, context, remembers } = this.#design;
+    const { geometry, context } = this.#design;
     const { cache, keptKeys, numbers, memory } = this.#parts;
     const { sinkTokens: S, slotTokens: B, segmentTokens: T } = context;
     // What can fail comes before what changes the state.
@@ -215,7 +261,7 @@ export class SlotState implements MemoryState {
       ...slotCommitFeeds(geometry, context, {
         commitCount: this.#commits,
         chosen,
-        shares: remembers ? this.#sharesOf(chosen) : undefined,
+        shares: memory === undefined ? undefined : this.#sharesOf(chosen),
       }),
     };
     for (const layer of memoryLayers(geometry)) {

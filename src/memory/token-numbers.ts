@@ -1,5 +1,5 @@
 /**
- * Numbers that a token carries since it was read: one of each kind a layer and key/value head.
+ * Numbers that a token carries since it was read: of each kind one or some a layer and key/value head.
  *
  * They are small, and choosing among them is the host's work on every device; so they live there, by the token's
  * place in the cache. What they are computed from is not known here.
@@ -7,8 +7,23 @@
 
 import { InternalError } from "../errors.ts";
 
-/** Names what a number says: how much a token is worth keeping. */
-export type NumberKind = "retention";
+/**
+ * Names what a number says: how much a token is worth keeping; what is added to its attention logits when it is in a
+ * slot, for each query head of the group; what share of it is written into the linear memory.
+ */
+export type NumberKind = "retention" | "slot-bias" | "write-share";
+
+/** Says how many numbers of a kind there are. */
+export interface NumberRows {
+  readonly kind: NumberKind;
+  /** Numbers a key/value head: 1, or its query heads. */
+  readonly rowsPerHead: number;
+}
+
+/** Counts the numbers of a token in one layer. */
+export function countNumbers(kinds: readonly NumberRows[], headCount: number): number {
+  return kinds.reduce((sum, { rowsPerHead }) => sum + rowsPerHead * headCount, 0);
+}
 
 /** Sizes the numbers of a state. */
 export interface TokenNumbersShape {
@@ -16,7 +31,8 @@ export interface TokenNumbersShape {
   readonly layerCount: number;
   /** K. */
   readonly headCount: number;
-  readonly kinds: readonly NumberKind[];
+  /** Numbers lie in this order; a kind's by head. */
+  readonly kinds: readonly NumberRows[];
   /** Places of the cache. */
   readonly capacityTokens: number;
 }
@@ -42,13 +58,13 @@ export function chooseHighest(scores: Float32Array, count: number): Int32Array {
 /** Holds the numbers of every token in the cache. */
 export class TokenNumbers {
   readonly #shape: TokenNumbersShape;
-  /** `[N, kinds, K, capacity]`. */
+  /** `[N, numbers, capacity]`. */
   readonly #data: Float32Array;
 
   constructor(shape: TokenNumbersShape, twin?: TokenNumbers) {
     this.#shape = shape;
     const { layerCount, headCount, kinds, capacityTokens } = shape;
-    const length = layerCount * kinds.length * headCount * capacityTokens;
+    const length = layerCount * countNumbers(kinds, headCount) * capacityTokens;
     this.#data = twin === undefined ? new Float32Array(length) : twin.#data.slice();
   }
 
@@ -65,13 +81,20 @@ export class TokenNumbers {
     return this.#data.subarray(index * capacityTokens, (index + 1) * capacityTokens);
   }
 
-  /** Views the numbers of one kind, by place. @param layerSlot index among the layers that keep slots. */
-  row(kind: NumberKind, layerSlot: number, head: number): Float32Array {
+  /**
+   * Views numbers of one kind by place; undefined when there are none of it.
+   * @param layerSlot index among the layers that keep slots.
+   * @param row index among the kind's in the layer: a head, or a query head.
+   */
+  row(kind: NumberKind, layerSlot: number, row: number): Float32Array | undefined {
     const { kinds, headCount } = this.#shape;
-    return this.#row((layerSlot * kinds.length + kinds.indexOf(kind)) * headCount + head);
+    const index = kinds.findIndex((rows) => rows.kind === kind);
+    if (index < 0) return undefined;
+    const before = countNumbers(kinds.slice(0, index), headCount);
+    return this.#row(layerSlot * countNumbers(kinds, headCount) + before + row);
   }
 
-  /** Takes in the numbers of `tokenCount` tokens, `[N, kinds, K, T]`, from a place on. */
+  /** Takes in the numbers of `tokenCount` tokens, `[N, numbers, T]`, from a place on. */
   write(numbers: Float32Array, firstPlace: number, tokenCount: number): void {
     if (numbers.length !== this.#rowCount * tokenCount) {
       const [got, expected] = [numbers.length, String(this.#rowCount * tokenCount)];
@@ -89,15 +112,20 @@ export class TokenNumbers {
     chosen: Int32Array,
     stretch: { readonly from: number; readonly count: number; readonly keep: number },
   ): void {
-    const { kinds, headCount } = this.#shape;
+    const { layerCount, kinds, headCount } = this.#shape;
     const { from, count, keep } = stretch;
-    for (let index = 0; index < this.#rowCount; index++) {
-      const row = this.#row(index);
-      const layerSlot = Math.floor(index / (kinds.length * headCount));
-      const first = (layerSlot * headCount + (index % headCount)) * keep;
-      // Ascending, so that nothing is overwritten before it has moved.
-      for (let slot = 0; slot < keep; slot++) row[from + slot] = row[from + (chosen[first + slot] ?? 0)] ?? 0;
-      row.copyWithin(from + keep, from + count);
+    const headOfRow = kinds.flatMap(({ rowsPerHead }) =>
+      Array.from({ length: rowsPerHead * headCount }, (_, row) => Math.floor(row / rowsPerHead)),
+    );
+    for (let layerSlot = 0; layerSlot < layerCount; layerSlot++) {
+      for (const [index, head] of headOfRow.entries()) {
+        const row = this.#row(layerSlot * headOfRow.length + index);
+        const first = (layerSlot * headCount + head) * keep;
+        // Ascending, so that nothing is overwritten before it has moved.
+        for (let slot = 0; slot < keep; slot++)
+          row[from + slot] = row[from + (chosen[first + slot] ?? 0)] ?? 0;
+        row.copyWithin(from + keep, from + count);
+      }
     }
   }
 
@@ -105,7 +133,7 @@ export class TokenNumbers {
     return new TokenNumbers(this.#shape, this);
   }
 
-  /** Copies out the numbers of the first tokens, `[N, kinds, K, used]`. */
+  /** Copies out the numbers of the first tokens, `[N, numbers, used]`. */
   export(usedTokens: number): Float32Array {
     const packed = new Float32Array(this.#rowCount * usedTokens);
     for (let row = 0; row < this.#rowCount; row++)

@@ -59,8 +59,16 @@ export interface TinyAdapterOptions extends TinyModelSizes {
   readonly rank?: number;
   /** What is trained; default `paper`. */
   readonly variant?: "paper" | "plus";
+  /** Whether slots have a bias; default false. */
+  readonly slotBias?: boolean;
   /** Whether a `plus` adapter has a linear memory; default true. */
   readonly linearMemory?: boolean;
+  /** Learned features of the linear memory, Dphi; by default it has those of the paper. */
+  readonly featureCount?: number;
+  /** Whether a gate weighs what is written into the linear memory; default false. */
+  readonly writeGate?: boolean;
+  /** How the linear memory joins; default `convex`. */
+  readonly fusion?: "convex" | "shared-normalizer";
   /** The layers that have a gate; default all. Layers that attend within a window have none. */
   readonly gatedLayers?: readonly number[];
   /** The settings that it claims to be trained with; none by default. */
@@ -168,21 +176,57 @@ export function createTinyModelFolder(options: TinyModelOptions = {}): ModelFold
   });
 }
 
-/** Draws the tensors of a small network: `up silu(down x + b) + b'`. */
-function drawNetwork(
-  generator: RandomGenerator,
-  name: string,
-  { inSize, rank, outSize }: { readonly inSize: number; readonly rank: number; readonly outSize: number },
-): Record<string, HostTensor> {
-  const draw = (shape: readonly number[], spread: number): HostTensor => {
+/** Draws the tensors of an adapter. */
+class AdapterTensors {
+  readonly tensors: Record<string, HostTensor> = {};
+  readonly #generator: RandomGenerator;
+  readonly #rank: number;
+
+  constructor(seed: number, rank: number) {
+    this.#generator = xoroshiro128plus(seed);
+    this.#rank = rank;
+  }
+
+  add(name: string, shape: readonly number[], spread: number): void {
     const length = shape.reduce((product, extent) => product * extent, 1);
-    return hostTensor("float32", shape, drawUniform(generator, length, 0, spread));
+    this.tensors[name] = hostTensor("float32", shape, drawUniform(this.#generator, length, 0, spread));
+  }
+
+  /** Adds a small network: `up silu(down x + b) + b'`. */
+  addNetwork(name: string, inSize: number, outSize: number): void {
+    const rank = this.#rank;
+    this.add(`${name}.down.weight`, [rank, inSize], 2 * Math.sqrt(3 / inSize));
+    this.add(`${name}.down.bias`, [rank], 0.5);
+    this.add(`${name}.up.weight`, [outSize, rank], 2 * Math.sqrt(3 / rank));
+    this.add(`${name}.up.bias`, [outSize], 1);
+  }
+}
+
+function describeAdapter(options: TinyAdapterOptions, rank: number): Record<string, unknown> {
+  const { context = {}, variant = "paper", featureCount, fusion = "convex" } = options;
+  const { slotBias = false, linearMemory = true, writeGate = false } = options;
+  const { sinkTokens, slotTokens, windowTokens, segmentTokens } = context;
+  const plus = {
+    retention_rank: rank,
+    slot_bias: slotBias,
+    slot_bias_rank: rank,
+    linear_memory: linearMemory,
+    write_gate: writeGate,
+    write_gate_rank: rank,
+    feature_count: featureCount,
   };
   return {
-    [`${name}.down.weight`]: draw([rank, inSize], 2 * Math.sqrt(3 / inSize)),
-    [`${name}.down.bias`]: draw([rank], 0.5),
-    [`${name}.up.weight`]: draw([outSize, rank], 2 * Math.sqrt(3 / rank)),
-    [`${name}.up.bias`]: draw([outSize], 1),
+    peft_type: "EDGEINFINITE",
+    variant,
+    base_model_name_or_path: "tiny",
+    read_gate_rank: rank,
+    feature_map: featureCount === undefined ? "elu1" : "learned",
+    fusion,
+    ...(variant === "plus" && plus),
+    sink_tokens: sinkTokens,
+    slot_tokens: slotTokens,
+    window_tokens: windowTokens,
+    segment_tokens: segmentTokens,
   };
 }
 
@@ -190,39 +234,32 @@ function drawNetwork(
  * Creates a tiny random adapter. Its gates are neither shut nor open, so that a stream's memory shows in the logits.
  */
 export function createTinyAdapterFolder(options: TinyAdapterOptions = {}): ModelFolder {
-  const { seed = 1, rank = 8, context = {}, variant = "paper", linearMemory = true } = options;
+  const { seed = 1, rank = 8, variant = "paper", linearMemory = true, featureCount } = options;
   const {
     layerCount,
-    hiddenSize,
+    hiddenSize: E,
     queryHeadCount: H,
     keyValueHeadCount: K,
     headSize: D,
   } = completeSizes(options);
-  const generator = xoroshiro128plus(seed);
-  const tensors: Record<string, HostTensor> = {};
-  const add = (layer: number, network: string, inSize: number, outSize: number): void => {
-    Object.assign(tensors, drawNetwork(generator, `layers.${layer}.${network}`, { inSize, rank, outSize }));
-  };
+  const drawn = new AdapterTensors(seed, rank);
   const every = Array.from({ length: layerCount }, (_, layer) => layer);
   for (const layer of options.gatedLayers ?? every) {
-    if (variant === "paper" || linearMemory) add(layer, "read_gate", H * D, H);
-    if (variant === "plus") add(layer, "retention", hiddenSize, K);
+    const prefix = `layers.${layer}`;
+    if (variant === "paper" || linearMemory) drawn.addNetwork(`${prefix}.read_gate`, H * D, H);
+    if (variant === "paper") continue;
+    drawn.addNetwork(`${prefix}.retention`, E, K);
+    if (options.slotBias === true) {
+      drawn.addNetwork(`${prefix}.slot_bias`, E, K);
+      drawn.add(`${prefix}.slot_bias.head.bias`, [H], 1);
+    }
+    if (options.writeGate === true) drawn.addNetwork(`${prefix}.write_gate`, E, K);
+    if (featureCount === undefined) continue;
+    for (const use of ["query", "key"])
+      drawn.add(`${prefix}.feature_map.${use}.weight`, [K, featureCount, D], 2 / Math.sqrt(D));
   }
-  const { sinkTokens, slotTokens, windowTokens, segmentTokens } = context;
   return memoryModelFolder("tiny-adapter", {
-    "adapter_config.json": JSON.stringify({
-      peft_type: "EDGEINFINITE",
-      variant,
-      base_model_name_or_path: "tiny",
-      read_gate_rank: rank,
-      feature_map: "elu1",
-      fusion: "convex",
-      ...(variant === "plus" && { retention_rank: rank, linear_memory: linearMemory }),
-      sink_tokens: sinkTokens,
-      slot_tokens: slotTokens,
-      window_tokens: windowTokens,
-      segment_tokens: segmentTokens,
-    }),
-    "adapter_model.safetensors": writeSafetensors(tensors),
+    "adapter_config.json": JSON.stringify(describeAdapter(options, rank)),
+    "adapter_model.safetensors": writeSafetensors(drawn.tensors),
   });
 }

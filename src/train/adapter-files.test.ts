@@ -9,10 +9,19 @@ const context = { sinkTokens: 4, slotTokens: 8, windowTokens: 64, segmentTokens:
 const weight = hostTensor("float32", [2, 3], Float32Array.of(1, 2, 3, 4, 5, 6));
 const tensors = new Map([["layers.0.read_gate.down.weight", weight]]);
 
+const plain = {
+  readGateRank: 2,
+  writeGateRank: undefined,
+  featureCount: undefined,
+  fusion: "convex",
+} as const;
+const learned = { readGateRank: 2, writeGateRank: 3, featureCount: 5, fusion: "shared-normalizer" } as const;
+
 const designs: readonly AdapterDesign[] = [
-  { variant: "paper", linearMemory: { readGateRank: 2 } },
-  { variant: "plus", retentionRank: 16, linearMemory: { readGateRank: 2 } },
-  { variant: "plus", retentionRank: 16, linearMemory: undefined },
+  { variant: "paper", linearMemory: plain },
+  { variant: "plus", retentionRank: 16, slotBiasRank: undefined, linearMemory: plain },
+  { variant: "plus", retentionRank: 16, slotBiasRank: 4, linearMemory: learned },
+  { variant: "plus", retentionRank: 16, slotBiasRank: 4, linearMemory: undefined },
 ];
 
 describe("makeAdapterFiles", () => {

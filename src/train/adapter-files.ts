@@ -3,7 +3,7 @@
  */
 
 import { writeSafetensors } from "../files/safetensors-writer.ts";
-import type { AdapterDesign } from "../memory/adapter.ts";
+import { type AdapterDesign, describeDesign } from "../memory/adapter.ts";
 import type { ContextSettings } from "../memory/geometry.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 
@@ -24,14 +24,7 @@ export function makeAdapterFiles(adapter: TrainedAdapter): ReadonlyMap<string, U
   const config = {
     base_model_name_or_path: baseModel,
     peft_type: "EDGEINFINITE",
-    variant: design.variant,
-    ...(design.linearMemory && { read_gate_rank: design.linearMemory.readGateRank }),
-    ...(design.variant === "plus" && {
-      retention_rank: design.retentionRank,
-      linear_memory: design.linearMemory !== undefined,
-    }),
-    feature_map: "elu1",
-    fusion: "convex",
+    ...describeDesign(design),
     sink_tokens: context.sinkTokens,
     slot_tokens: context.slotTokens,
     window_tokens: context.windowTokens,

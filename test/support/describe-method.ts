@@ -35,7 +35,14 @@ const contextOf = (policy: Policy): Required<OracleContext> =>
 
 function adapterFolder(policy: Policy): ModelFolder | undefined {
   if (policy !== "paper" && policy !== "plus") return undefined;
-  return createTinyAdapterFolder({ ...sizes, rank: 5, seed: 12, variant: policy });
+  const plus = { slotBias: true, writeGate: true, featureCount: 7, fusion: "shared-normalizer" } as const;
+  return createTinyAdapterFolder({
+    ...sizes,
+    rank: 5,
+    seed: 12,
+    variant: policy,
+    ...(policy === "plus" && plus),
+  });
 }
 
 function loadSmall(load: LoadOnDevice, policy: Policy, options: TinyModelOptions = {}): Promise<Model> {

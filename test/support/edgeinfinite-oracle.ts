@@ -23,6 +23,8 @@ import { phi3Oracle } from "./oracles/phi3.ts";
 export interface OracleModel {
   readonly decoder: OracleDecoder;
   readonly gates: Weights | undefined;
+  /** As the adapter says; undefined without one. */
+  readonly fusion?: string;
 }
 
 /** Sizes the cache; a window of Infinity never commits. */
@@ -75,9 +77,11 @@ export async function readOracleModel(
       : (await parseSafetensorsHeader(await adapter.open("adapter_model.safetensors"))).tensors;
   const make =
     oracles[String(json.model_type)] ?? makeLlamaOracle(() => (frequencies ? { frequencies } : {}));
+  const adapterJson = (await adapter?.readJson("adapter_config.json")) as { fusion?: string } | undefined;
   return {
     decoder: make(new OracleConfig(json), await readAll(checkpoint.tensors)),
     gates: gates === undefined ? undefined : await readAll(gates),
+    ...(adapterJson?.fusion !== undefined && { fusion: adapterJson.fusion }),
   };
 }
 

@@ -8,6 +8,7 @@ import { loadModel } from "../../src/node.ts";
 import {
   createTinyAdapterFolder,
   createTinyModelFolder,
+  type TinyAdapterOptions,
   type TinyModelOptions,
 } from "../../src/testing/tiny-model.ts";
 import {
@@ -42,8 +43,11 @@ export interface OracleRun {
   readonly pieceTokens?: number;
   /** Layers of the adapter; default all. */
   readonly gatedLayers?: readonly number[];
-  /** Whether an adapter for `plus` has a linear memory; default true. */
-  readonly linearMemory?: boolean;
+  /** What an adapter for `plus` has. */
+  readonly plus?: Pick<
+    TinyAdapterOptions,
+    "slotBias" | "linearMemory" | "featureCount" | "writeGate" | "fusion"
+  >;
   /** Of a Llama whose frequencies are not theta^(-2i/D). */
   readonly frequencies?: readonly number[];
   readonly context?: OracleContext;
@@ -60,7 +64,7 @@ export interface OracleDistance {
 const hasSlots = (policy: PolicyName): boolean => policy === "plus" || policy === "keydiff";
 
 /** Creates the model and, for a policy that needs one, the adapter of a run. */
-export function createRunFolders({ options, policy, gatedLayers, linearMemory }: OracleRun): {
+export function createRunFolders({ options, policy, gatedLayers, plus }: OracleRun): {
   folder: ModelFolder;
   adapter: ModelFolder | undefined;
 } {
@@ -77,7 +81,7 @@ export function createRunFolders({ options, policy, gatedLayers, linearMemory }:
             seed: 12,
             variant: policy,
             ...(gatedLayers && { gatedLayers }),
-            ...(linearMemory !== undefined && { linearMemory }),
+            ...(policy === "plus" && plus),
           })
         : undefined,
   };

@@ -23,6 +23,10 @@ interface Token {
   readonly keys: readonly (readonly number[])[];
   readonly values: readonly (readonly number[])[];
   readonly retention: readonly number[];
+  /** Is added to the logits of the token in a slot, by query head. */
+  readonly bias: readonly number[];
+  /** Share of it that is written into the linear memory, by key/value head. */
+  readonly share: readonly number[];
 }
 
 /** Is what one key/value head of a layer holds besides sinks and local tokens. */
@@ -40,7 +44,6 @@ interface Layer {
   readonly heads: readonly Head[];
 }
 
-const phi = (x: number): number => (x > 0 ? x + 1 : Math.exp(x));
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 const unit = (x: readonly number[]): number[] => x.map((value) => value / Math.sqrt(dot(x, x)));
 const zeros = (length: number): number[] => new Array<number>(length).fill(0);
@@ -52,21 +55,23 @@ export class SlotOracle {
   readonly #weights: Weights | undefined;
   readonly #context: SlotOracleContext;
   readonly #layers: readonly Layer[];
+  readonly #isShared: boolean;
   #count = 0;
   commitCount = 0;
 
-  constructor({ decoder, gates }: OracleModel, context: SlotOracleContext) {
+  constructor({ decoder, gates, fusion }: OracleModel, context: SlotOracleContext) {
     this.#decoder = decoder;
     this.#weights = gates;
     this.#context = context;
+    this.#isShared = fusion === "shared-normalizer";
     const { layerCount, keyValueHeadCount, headSize: D } = decoder;
     this.#layers = Array.from({ length: layerCount }, () => ({
       tokens: [],
       heads: Array.from({ length: keyValueHeadCount }, () => ({
         slots: [],
         keySum: zeros(D),
-        M: Array.from({ length: D }, () => zeros(D)),
-        z: zeros(D),
+        M: [],
+        z: [],
       })),
     }));
   }
@@ -100,18 +105,22 @@ export class SlotOracle {
     const { sinkTokens: S, slotTokens: B, segmentTokens: T } = this.#context;
     const first = this.commitCount === 0 ? S : S + B + T * this.commitCount;
     const local = Array.from({ length: this.commitCount === 0 ? B + T : T }, (_, n) => first + n);
-    for (const { tokens, heads } of this.#layers) {
+    for (const [layer, { tokens, heads }] of this.#layers.entries()) {
       for (const [index, head] of heads.entries()) {
         const scoreOf = (n: number): number => tokens[n]?.retention[index] ?? Number.NaN;
         const candidates = [...head.slots, ...local].sort((a, b) => scoreOf(b) - scoreOf(a) || b - a);
         head.slots = candidates.slice(0, B).sort((a, b) => a - b);
         for (const n of candidates.slice(B)) {
-          const features = (tokens[n]?.keys[index] ?? []).map(phi);
-          for (const [i, feature] of features.entries()) {
-            head.z[i] = at(head.z, i) + feature;
-            head.M[i] = (head.M[i] ?? []).map(
-              (sum, j) => sum + feature * at(tokens[n]?.values[index] ?? [], j),
-            );
+          const value = tokens[n]?.values[index] ?? [];
+          const share = at(tokens[n]?.share ?? [], index);
+          for (const [i, feature] of this.#features(
+            layer,
+            "key",
+            index,
+            tokens[n]?.keys[index] ?? [],
+          ).entries()) {
+            head.z[i] = (head.z[i] ?? 0) + share * feature;
+            head.M[i] = value.map((x, j) => (head.M[i]?.[j] ?? 0) + share * feature * x);
           }
         }
       }
@@ -119,8 +128,17 @@ export class SlotOracle {
     this.commitCount += 1;
   }
 
+  /** Gives elu(x) + 1, or exp(W x) where the adapter has a W. */
+  #features(layer: number, use: "query" | "key", head: number, x: readonly number[]): number[] {
+    const weight = this.#weights?.get(`layers.${layer}.feature_map.${use}.weight`);
+    if (weight === undefined) return x.map((value) => (value > 0 ? value + 1 : Math.exp(value)));
+    const size = weight.length / this.#decoder.keyValueHeadCount;
+    const own = multiply(weight.subarray(head * size, (head + 1) * size), x);
+    return own.map((value) => Math.exp(Math.min(12, Math.max(-12, value))));
+  }
+
   /** Lists what a head attends to: index and position of each token. */
-  #visible({ slots }: Head): (readonly [number, number])[] {
+  #visible(slots: readonly number[]): (readonly [number, number])[] {
     const { sinkTokens: S, slotTokens: B, segmentTokens: T } = this.#context;
     const sinks = Array.from({ length: Math.min(S, this.#count + 1) }, (_, n) => [n, n] as const);
     const first = this.commitCount === 0 ? S : S + B + T * this.commitCount;
@@ -132,38 +150,55 @@ export class SlotOracle {
     ];
   }
 
-  #attend(layer: number, { tokens }: Layer, head: Head, index: number, query: readonly number[]): number[] {
+  /** Attends with one query head; gives its output, and the logarithm of the softmax's denominator. */
+  #attend(
+    layer: number,
+    { tokens, heads }: Layer,
+    queryHead: number,
+    query: readonly number[],
+  ): { readonly output: number[]; readonly logSum: number } {
     const decoder = this.#decoder;
-    const visible = this.#visible(head);
+    const index = Math.floor(queryHead / (decoder.queryHeadCount / decoder.keyValueHeadCount));
+    const { slots } = heads[index] as Head;
+    const visible = this.#visible(slots);
     const position = visible.at(-1)?.[1] ?? 0;
     const rotated = decoder.rotate(layer, query, position);
     const near = visible.filter(([, place]) => position - place < decoder.windowTokens(layer));
-    const scores = near.map(
-      ([n, place]) =>
-        dot(rotated, decoder.rotate(layer, tokens[n]?.keys[index] ?? [], place)) * decoder.scoreScale,
-    );
+    const scores = near.map(([n, place]) => {
+      const key = decoder.rotate(layer, tokens[n]?.keys[index] ?? [], place);
+      const bias = slots.includes(n) ? at(tokens[n]?.bias ?? [], queryHead) : 0;
+      return dot(rotated, key) * decoder.scoreScale + bias;
+    });
     const top = Math.max(...scores);
     const weights = scores.map((score) => Math.exp(score - top));
     const total = weights.reduce((sum, weight) => sum + weight, 0);
-    return query.map((_, i) =>
-      near.reduce(
-        (sum, [n], at_) => sum + (at(weights, at_) / total) * at(tokens[n]?.values[index] ?? [], i),
-        0,
-      ),
+    const output = query.map((_, i) =>
+      near.reduce((sum, [n], j) => sum + (at(weights, j) / total) * at(tokens[n]?.values[index] ?? [], i), 0),
     );
+    return { output, logSum: top + Math.log(total) };
   }
 
-  #fuse(layer: number, queries: readonly (readonly number[])[], local: number[][]): number[][] {
+  #fuse(
+    layer: number,
+    queries: readonly (readonly number[])[],
+    attended: readonly { readonly output: number[]; readonly logSum: number }[],
+  ): number[][] {
     const name = `layers.${layer}.read_gate`;
+    const local = attended.map(({ output }) => output);
     const remembers = this.#weights?.has(`${name}.up.bias`) === true && this.commitCount > 0;
     if (!remembers || this.#isLocal(layer)) return local;
-    const open = this.#network(name, local.flat()).map(sigmoid);
+    const gates = this.#network(name, local.flat());
     const group = this.#decoder.queryHeadCount / this.#decoder.keyValueHeadCount;
     return local.map((output, index) => {
-      const features = (queries[index] ?? []).map(phi);
-      const head = this.#layers[layer]?.heads[Math.floor(index / group)];
+      const keyHead = Math.floor(index / group);
+      const features = this.#features(layer, "query", keyHead, queries[index] ?? []);
+      const head = this.#layers[layer]?.heads[keyHead];
       const total = dot(features, head?.z ?? []);
-      const g = at(open, index);
+      const logSum = attended[index]?.logSum ?? Number.NaN;
+      // The memory is one more term of the softmax: its weight over all weights.
+      const g = this.#isShared
+        ? (Math.exp(at(gates, index)) * total) / (Math.exp(at(gates, index)) * total + Math.exp(logSum))
+        : sigmoid(at(gates, index));
       return output.map((value, j) => {
         const read = features.reduce((sum, feature, i) => sum + feature * at(head?.M[i] ?? [], j), 0);
         return (1 - g) * value + (g * read) / total;
@@ -171,21 +206,39 @@ export class SlotOracle {
     });
   }
 
+  /** Gives what a token carries. */
+  #readToken(
+    layer: number,
+    own: Layer,
+    keys: Token["keys"],
+    values: Token["values"],
+    hidden: readonly number[],
+  ): Token {
+    const { queryHeadCount: H, keyValueHeadCount: K } = this.#decoder;
+    const has = (name: string): boolean => this.#weights?.has(`layers.${layer}.${name}.up.bias`) === true;
+    const retention = this.#score(layer, own, keys, hidden);
+    const offsets = this.#weights?.get(`layers.${layer}.slot_bias.head.bias`);
+    const ofHeads = has("slot_bias") ? this.#network(`layers.${layer}.slot_bias`, hidden) : zeros(K);
+    const bias = Array.from({ length: H }, (_, head) => {
+      return at(ofHeads, Math.floor(head / (H / K))) + (offsets === undefined ? 0 : at(offsets, head));
+    });
+    const share = has("write_gate")
+      ? this.#network(`layers.${layer}.write_gate`, hidden).map(sigmoid)
+      : zeros(K).map(() => 1);
+    return { keys, values, retention, bias, share };
+  }
+
   /** Reads one token; gives the logits after it. */
   step(tokenId: number): number[] {
     const { sinkTokens, slotTokens, windowTokens, segmentTokens } = this.#context;
-    const { queryHeadCount: H, keyValueHeadCount: K } = this.#decoder;
     const capacity = sinkTokens + slotTokens + windowTokens + segmentTokens;
     if (this.#count - segmentTokens * this.commitCount >= capacity) this.#commit();
     let x = this.#decoder.embed(tokenId, 0);
     for (const [index, layer] of this.#layers.entries()) {
       x = this.#decoder.runLayer(index, x, (queries, keys, values, hidden) => {
-        layer.tokens.push({ keys, values, retention: this.#score(index, layer, keys, hidden) });
-        const local = queries.map((query, queryHead) => {
-          const head = Math.floor(queryHead / (H / K));
-          return this.#attend(index, layer, layer.heads[head] as Head, head, query);
-        });
-        return this.#fuse(index, queries, local);
+        layer.tokens.push(this.#readToken(index, layer, keys, values, hidden));
+        const attended = queries.map((query, queryHead) => this.#attend(index, layer, queryHead, query));
+        return this.#fuse(index, queries, attended);
       });
     }
     this.#count += 1;

@@ -34,6 +34,15 @@ export const tinyCapacity = 37;
 /** {@link tinyContext} with some of the window given to slots: C is the same. */
 export const tinySlotContext: ContextSettings = { ...tinyContext, slotTokens: 6, windowTokens: 15 };
 
+/** Is a tiny adapter for `plus` with all that there can be in one. */
+export const tinyPlus = {
+  variant: "plus",
+  slotBias: true,
+  writeGate: true,
+  featureCount: 5,
+  fusion: "shared-normalizer",
+} as const;
+
 /** Loads the tiny model for a policy; `paper` and `plus` get a tiny adapter. */
 export function loadTiny(
   policy: PolicyName = "paper",
@@ -45,7 +54,7 @@ export function loadTiny(
     policy,
     context: policy === "plus" || policy === "keydiff" ? tinySlotContext : tinyContext,
     threads: 1,
-    ...(isTrained && { adapter: createTinyAdapterFolder({ variant: policy }) }),
+    ...(isTrained && { adapter: createTinyAdapterFolder(policy === "plus" ? tinyPlus : {}) }),
     ...options,
   });
 }

@@ -52,11 +52,12 @@ function placesBack(
 function attentionBack(context: GradientContext<"Attention">): InputGradient[] {
   const { b, attributes, gradient, input, output, scalar } = context;
   const [query, key, value, mask] = [input(0), input(1), input(2), input(3)];
-  const [batch = 1, heads = 1, tokens = 1, width = 1] = query.shape;
+  const [batch = 1, heads = 1, tokens = 1] = query.shape;
   const [, keyHeads = 1] = key.shape;
   const group = Number(heads) / Number(keyHeads);
   const scaled = (x: Value): Value => (attributes.scale === 1 ? x : b.mul(x, scalar(attributes.scale)));
-  const asRows = (x: Value): Value => b.reshape(x, [batch, keyHeads, multiplyDims(group, tokens), width]);
+  const asRows = (x: Value): Value =>
+    b.reshape(x, [batch, keyHeads, multiplyDims(group, tokens), x.shape[3] ?? 1]);
   const g = asRows(gradient());
   const q = scaled(asRows(query));
   const masks = group === 1 ? mask : b.concat(new Array<Value>(group).fill(mask), 0);

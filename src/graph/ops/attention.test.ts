@@ -29,6 +29,11 @@ describeShapeRules(attentionShapes, {
     gives: [
       [attention("1, 9, T, 64", "1, 3, S, 64"), { scale: 1 }, "float32 [1, 9, T, 64]"],
       [attention("2, 4, T, 8", "2, 4, S, 8"), { scale: 0.5 }, "float32 [2, 4, T, 8]"],
+      [
+        "float32 [1, 9, T, 66]; float32 [1, 3, S, 66]; float32 [1, 3, S, 65]; float32 [T, S]",
+        { scale: 1 },
+        "float32 [1, 9, T, 65]",
+      ],
     ],
     refuses: [
       ["float32 [1, 9, T, 64]; float32 [1, 3, S, 64]", { scale: 1 }, /an input is missing/],

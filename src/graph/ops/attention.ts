@@ -21,8 +21,8 @@ export interface AttentionAttributes {
    */
   RotaryEmbedding: Readonly<Record<string, never>>;
   /**
-   * softmax(scale q k^T + mask) v: q `[B, H, T, D]`, k and v `[B, K, S, D]`, of which H / K query heads each share
-   * one head, mask `[T, S]` -> `[B, H, T, D]`.
+   * softmax(scale q k^T + mask) v: q `[B, H, T, D]`, k `[B, K, S, D]`, v `[B, K, S, Dv]`, of which H / K query heads
+   * each share one head, mask `[T, S]` -> `[B, H, T, Dv]`.
    */
   Attention: { readonly scale: number };
 }
@@ -70,10 +70,10 @@ export const attentionShapes: {
       assertSameDim(op, "batches differ", shape[0] ?? 0, batch);
       assertSameDim(op, "key and value heads differ", shape[1] ?? 0, keyHeads);
       assertSameDim(op, "keys and values differ in number", shape[2] ?? 0, places);
-      assertSameDim(op, "head widths differ", shape[3] ?? 0, width);
     }
+    assertSameDim(op, "head widths differ", key.shape[3] ?? 0, width);
     assertSameDim(op, "the mask's rows", mask.shape[0] ?? 0, tokens);
     assertSameDim(op, "the mask's columns", mask.shape[1] ?? 0, places);
-    return [query];
+    return [{ dtype: query.dtype, shape: query.shape.with(3, value.shape[3] ?? 0) }];
   },
 };

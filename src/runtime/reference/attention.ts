@@ -43,8 +43,9 @@ function attend(inputs: readonly ReferenceTensor[], scale: number): ReferenceTen
     return powers.map((power) => power / total);
   };
   let known = { row: -1, firstKey: 0, weights: [] as number[] };
-  return tabulate(query.dtype, query.shape, (index) => {
-    const row = Math.floor(index / width);
+  const valueWidth = value.shape[3] ?? 1;
+  return tabulate(query.dtype, query.shape.with(3, valueWidth), (index) => {
+    const row = Math.floor(index / valueWidth);
     if (row !== known.row) {
       const head = Math.floor(row / tokenCount);
       const [batch, inBatch] = [Math.floor(head / headCount), head % headCount];
@@ -52,7 +53,8 @@ function attend(inputs: readonly ReferenceTensor[], scale: number): ReferenceTen
       known = { row, firstKey, weights: weightsOf(row, firstKey) };
     }
     return known.weights.reduce(
-      (sum, weight, place) => sum + weight * element(v, (known.firstKey + place) * width + (index % width)),
+      (sum, weight, place) =>
+        sum + weight * element(v, (known.firstKey + place) * valueWidth + (index % valueWidth)),
       0,
     );
   });

@@ -31,20 +31,27 @@ export const attentionGradientCases: GradientCases<AttentionAttributes> = {
   ],
   Attention: [
     {
-      title: "of groups of one to three heads, few and many places, any scale, masks too",
+      title:
+        "of groups of one to three heads, few and many places, values of any width, any scale, masks too",
       examples: fc
-        .tuple(small, small, small, small, fc.integer({ min: 1, max: 4 }), small, fc.constantFrom(1, 0.5))
-        .map(([batch, keyHeads, group, tokens, places, width, scale]) => ({
+        .tuple(
+          fc.tuple(small, small, small, small),
+          fc.integer({ min: 1, max: 4 }),
+          small,
+          small,
+          fc.constantFrom(1, 0.5),
+        )
+        .map(([[batch, keyHeads, group, tokens], places, width, valueWidth, scale]) => ({
           inputs: [
             [batch, keyHeads * group, tokens, width],
             [batch, keyHeads, places, width],
-            [batch, keyHeads, places, width],
+            [batch, keyHeads, places, valueWidth],
             [tokens, places],
           ],
           symbolic: [
             [batch, keyHeads * group, "T", width],
             [batch, keyHeads, "P", width],
-            [batch, keyHeads, "P", width],
+            [batch, keyHeads, "P", valueWidth],
             ["T", "P"],
           ],
           write: (b, q, k, v, mask) => [b.attention(q, k, v, mask, scale)],

@@ -74,6 +74,18 @@ export const attentionExamples: Examples<AttentionAttributes> = {
       expected: [f32([1, 1, 2, 2], [1, 2, 3, 5])],
     },
     {
+      title: "values of another width than queries and keys",
+      write: ({ b, feed }) => [
+        b.attention(
+          feed(random(9, [1, 6, 5, 11])),
+          feed(random(10, [1, 2, 9, 11])),
+          feed(random(11, [1, 2, 9, 9])),
+          feed(random(12, [5, 9])),
+          0.5,
+        ),
+      ],
+    },
+    {
       title: "groups of query heads, batches, one token and many, a scale",
       write: ({ b, feed }) => [
         b.attention(
