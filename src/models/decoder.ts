@@ -67,7 +67,7 @@ export function buildDecoderGraph(
   where: string,
   config: DecoderConfig,
   tensors: ReadonlyMap<string, WeightEntry>,
-  policy: MemoryPolicy,
+  policy: Pick<MemoryPolicy, "beginAttention">,
 ): Graph {
   const builder = new GraphBuilder("inference");
   const weights = new WeightReader(where, tensors);

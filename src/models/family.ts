@@ -25,7 +25,7 @@ export interface ModelFamily {
     where: string,
     config: DecoderConfig,
     tensors: ReadonlyMap<string, WeightEntry>,
-    policy: MemoryPolicy,
+    policy: Pick<MemoryPolicy, "beginAttention">,
   ): Graph;
 }
 

@@ -1,0 +1,101 @@
+import { describe, expect, it } from "vitest";
+import { openCheckpointWeights } from "../files/checkpoint-files.ts";
+import { loadModelFamily } from "../models/registry.ts";
+import { createNodeRuntime } from "../runtime/node.ts";
+import { createTinyModelFolder } from "../testing/tiny-model.ts";
+import { makeAdamW } from "./adamw.ts";
+import type { DataPosition, TrainingDocument } from "./data/document-source.ts";
+import { drawInitialRetention } from "./initial-retention.ts";
+import type { Objective } from "./objective.ts";
+import { readWeightTensors } from "./read-weight-tensors.ts";
+import { createRetentionObjective, type RetentionOptions } from "./retention-objective.ts";
+import { makeSchedule } from "./schedule.ts";
+import { train } from "./train-loop.ts";
+
+const context = { sinkTokens: 2, slotTokens: 4, windowTokens: 6, segmentTokens: 4 };
+const sizes = { hiddenSize: 16, queryHeadCount: 4, keyValueHeadCount: 2, headSize: 4, mlpSize: 10 };
+const lengthTokens = 40;
+const rank = 5;
+
+async function createObjective(options: Partial<RetentionOptions> = {}) {
+  const folder = createTinyModelFolder({ ...sizes, maxPositions: 64 });
+  const json = await folder.readJson("config.json");
+  const family = await loadModelFamily("tiny", json);
+  const config = family.readConfig("tiny", json);
+  const base = await readWeightTensors("tiny", (await openCheckpointWeights(folder)).tensors);
+  const trained = drawInitialRetention(config.geometry, rank, 1);
+  const runtime = createNodeRuntime({ threads: 1 });
+  const all = { family, config, base, trained, rank, runtime, contexts: [context], lengthTokens, ...options };
+  return { objective: await createRetentionObjective(all), trained };
+}
+
+/** Tokens without a rule, some of which come again. */
+function makeDocument(usedTokens = lengthTokens): TrainingDocument {
+  const tokens = Int32Array.from({ length: lengthTokens }, (_, index) => (index * index * 7 + index) % 19);
+  return { tokens, lossWeights: new Float32Array(lengthTokens).fill(1, 1), usedTokens };
+}
+
+const zeros = (objective: Objective) =>
+  new Map([...objective.parameters].map(([name, { length }]) => [name, new Float32Array(length)]));
+
+describe("the objective of retention", () => {
+  it("counts each head's tokens that leave within the document", async () => {
+    const { objective } = await createObjective();
+    await using _disposed = objective;
+    // Tokens 2 to 29 leave by position 36: S 2 + W 6 + 4 * 7 segments. Two layers of two heads.
+    expect((await objective.accumulate(makeDocument(), zeros(objective), 0)).weight).toBe(28 * 4);
+    expect((await objective.accumulate(makeDocument(20), zeros(objective), 0)).weight).toBe(8 * 4);
+  });
+
+  it("gives the gradient of the loss: what finite differences say", async () => {
+    const { objective, trained } = await createObjective();
+    await using _disposed = objective;
+    for (const { data } of trained.values()) data.set(data.map((value, i) => value + 0.1 * Math.sin(i)));
+    const sums = zeros(objective);
+    await objective.accumulate(makeDocument(), sums, 0);
+    const lossNow = async () => (await objective.accumulate(makeDocument(), zeros(objective), 0)).loss;
+    const step = 0.02;
+    for (const [name, index] of [
+      ["layers.0.retention.up.bias", 1],
+      ["layers.1.retention.up.weight", 3],
+      ["layers.0.retention.down.weight", 7],
+    ] as const) {
+      const parameter = objective.parameters.get(name) ?? new Float32Array();
+      const value = parameter[index] ?? 0;
+      parameter[index] = value + step;
+      const above = await lossNow();
+      parameter[index] = value - step;
+      const below = await lossNow();
+      parameter[index] = value;
+      // Losses of some tens in float32, over 0.04.
+      expect((above - below) / (2 * step)).toBeCloseTo(sums.get(name)?.[index] ?? Number.NaN, 2);
+    }
+  });
+
+  it("learns to tell tokens that are read again from others", async () => {
+    const { objective } = await createObjective();
+    await using _disposed = objective;
+    const document = makeDocument();
+    const source = {
+      identity: "one",
+      start: {},
+      read: async (position: DataPosition) => ({ document, position }),
+    };
+    const losses: number[] = [];
+    const plan = {
+      objective,
+      source,
+      optimizer: makeAdamW(),
+      schedule: makeSchedule({ kind: "constant", peakRate: 0.03, totalSteps: 80 }),
+      totalSteps: 80,
+      tokensPerStep: 1,
+    };
+    for await (const event of train(plan)) if (event.type === "step") losses.push(event.loss);
+    expect(losses.at(-1)).toBeLessThan(0.98 * Math.min(...losses.slice(0, 1)));
+  });
+
+  it("refuses documents that nothing leaves the window of, or that the teacher is not trained for", async () => {
+    await expect(createObjective({ lengthTokens: 12 })).rejects.toThrow(/got 12, expected 13 to 64/);
+    await expect(createObjective({ lengthTokens: 65 })).rejects.toThrow(/got 65/);
+  });
+});
