@@ -90,6 +90,8 @@ export interface Platform {
   createRuntime(options: {
     readonly device: string | undefined;
     readonly threads: number | undefined;
+    /** Whether sessions plan the memory of a run as one block, where the device can; default true. */
+    readonly plansMemory?: boolean;
   }): Promise<Runtime>;
 }
 

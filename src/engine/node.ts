@@ -63,7 +63,7 @@ export const nodePlatform: Platform = {
   openFolder: (pathOrId, { headersOnly = false, ...options }) =>
     headersOnly ? openForHeaders(pathOrId, options) : openNodeModelFolder(pathOrId, options),
   keepWeights: (key, write, signal) => keepWeights(key, write, process.env, signal),
-  async createRuntime({ device = "cpu", threads }) {
+  async createRuntime({ device = "cpu", threads, plansMemory }) {
     if (device !== "cpu" && device !== "webgpu") {
       throw new UnsupportedError({
         where: "device",
@@ -72,7 +72,7 @@ export const nodePlatform: Platform = {
         expected: "cpu or webgpu",
       });
     }
-    return createRuntime({ device, ...(threads !== undefined && { threads }) });
+    return createRuntime({ device, plansMemory, ...(threads !== undefined && { threads }) });
   },
 };
 

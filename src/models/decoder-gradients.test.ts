@@ -6,6 +6,8 @@ import { differentiate, gradientName } from "../autodiff/differentiate.ts";
 // Central differences of a step of 1e-5 are good to about 1e-9, constants of rules to 6e-8.
 const tolerance = 1e-6;
 
+const many = makeTinyTraining("paper", 3);
+
 describe("the gradients of a whole decoder equal finite differences", () => {
   it.each([
     ["many tokens", 3],
@@ -33,7 +35,7 @@ describe("the gradients of a whole decoder equal finite differences", () => {
   });
 
   it("of the state that a segment begins with, by the loss and by the state that it ends with", async () => {
-    const { graph, feeds } = await makeTinyTraining("paper", 3);
+    const { graph, feeds } = await many;
     const upstream = ["new_keys.0", "new_values.0", "new_keys.1", "new_values.1"];
     const parameters = ["past_keys", "past_values", "memory_matrix", "memory_normalizer"].flatMap((name) => [
       `${name}.0`,
@@ -60,7 +62,7 @@ describe("the gradients of a whole decoder equal finite differences", () => {
   });
 
   it("of what a commit takes in", async () => {
-    const { commit } = await makeTinyTraining("paper", 3);
+    const { commit } = await many;
     if (commit === undefined) throw new Error("no commit graph");
     const outputs = commit.graph.outputs.map(({ name }) => name);
     const parameters = ["past_keys.0", "past_values.1", "memory_matrix.0", "memory_normalizer.1"];
@@ -70,7 +72,7 @@ describe("the gradients of a whole decoder equal finite differences", () => {
 
 describe("the backward graph of gates", () => {
   it("has no gradient of keys and values of the past", async () => {
-    const { graph, adapter } = await makeTinyTraining("paper", 3);
+    const { graph, adapter } = await many;
     const places = graph.inputs.find(({ name }) => name === "past_keys.0")?.shape[2];
     const joined = Number(places) + 3;
     const productsOf = (parameters: readonly string[]) =>
@@ -82,7 +84,7 @@ describe("the backward graph of gates", () => {
   });
 
   it("has no gradient of weights that are frozen", async () => {
-    const { graph, adapter } = await makeTinyTraining("paper", 3);
+    const { graph, adapter } = await many;
     const backward = differentiate(graph, { loss: "loss", parameters: adapter, outputs: ["loss"] });
     expect(backward.outputs.map(({ name }) => name)).toEqual(["loss", ...adapter.map(gradientName)]);
     const transposedProducts = backward.nodes.filter(

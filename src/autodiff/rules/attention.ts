@@ -36,10 +36,10 @@ function placesBack(
   const parts = stretches(index, 2);
   if (parts === undefined) return () => product(w);
   return () =>
-    parts.map(({ part, start, end }) => ({
-      to: part,
-      gradient: b.reshape(product(b.slice(w, 3, start, end)), part.shape),
-    }));
+    parts.map(({ part, start, end }) => {
+      const columns = end - start === w.shape[3] ? w : b.slice(w, 3, start, end);
+      return { to: part, gradient: b.reshape(product(columns), part.shape) };
+    });
 }
 
 /**
