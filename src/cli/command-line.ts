@@ -61,15 +61,24 @@ async function reportError(error: unknown, terminal: Terminal, asJson: boolean):
   return exitCode;
 }
 
+/** Puts the words of a command's name together. */
+function readName(argv: readonly string[]): readonly [name: string | undefined, rest: readonly string[]] {
+  const [first, second] = argv;
+  const both = `${first} ${second}`;
+  return Object.hasOwn(commands, both) ? [both, argv.slice(2)] : [first, argv.slice(1)];
+}
+
 function findCommand(name: string): CommandEntry {
   const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (entry !== undefined) return entry;
+  const longer = Object.keys(commands).filter((known) => known.startsWith(`${name} `));
+  if (longer.length > 0) throw usageError("the command has a second word", { expected: longer.join(" or ") });
   const what = name.startsWith("-") ? "unknown option" : "unknown command";
   throw usageError(what, { got: name, expected: Object.keys(commands).join(", ") });
 }
 
 async function runCommand(argv: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<void> {
-  const [name, ...rest] = argv;
+  const [name, rest] = readName(argv);
   if (name === undefined) {
     await terminal.stderr.write(formatHelp());
     throw usageError("a command is missing", { expected: Object.keys(commands).join(", ") });

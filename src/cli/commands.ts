@@ -10,7 +10,7 @@ export interface CommandEntry {
   load(): Promise<Command>;
 }
 
-/** Lists the commands by name. */
+/** Lists the commands by name, of one word or two. */
 export const commands: Readonly<Record<string, CommandEntry>> = {
   run: {
     summary: "reads files, stdin and a prompt of any length, and writes a continuation",
@@ -31,6 +31,14 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   export: {
     summary: "writes a model as ONNX graphs of fixed shapes, for toolchains of NPUs",
     load: async () => (await import("./export.ts")).exportCommand,
+  },
+  "train base": {
+    summary: "pre-trains a small model, its tokenizer first",
+    load: async () => (await import("./train-base.ts")).trainBaseCommand,
+  },
+  "train gate": {
+    summary: "trains the memory gates of a checkpoint, which stays as it is",
+    load: async () => (await import("./train-gate.ts")).trainGateCommand,
   },
   demo: {
     summary: "reads a long made-up document with a tiny model, in constant memory",

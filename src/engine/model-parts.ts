@@ -11,8 +11,7 @@ import { type Adapter, openAdapter } from "../memory/adapter.ts";
 import {
   type AttentionGeometry,
   type ContextSettings,
-  defaultContext,
-  localCapacityTokens,
+  fitDefaultContext,
   validateContext,
 } from "../memory/geometry.ts";
 import { createPolicy } from "../memory/policies.ts";
@@ -49,16 +48,6 @@ export interface ModelParts {
   close(): Promise<void>;
 }
 
-/** The default settings beside so many slots, halved until they fit a model trained on few positions. */
-function fitDefaults(maxPositions: number, slotTokens: number): ContextSettings {
-  let context = { ...defaultContext, slotTokens };
-  while (localCapacityTokens(context) > maxPositions && context.segmentTokens > 1) {
-    const { windowTokens, segmentTokens } = context;
-    context = { ...context, windowTokens: windowTokens / 2, segmentTokens: segmentTokens / 2 };
-  }
-  return context;
-}
-
 const hasSlots: { readonly [Name in PolicyName]: boolean } = {
   paper: false,
   plus: true,
@@ -87,7 +76,7 @@ function chooseContext(
 ): ContextSettings {
   const keepsSlots = Object.hasOwn(hasSlots, policy) && hasSlots[policy];
   const slotTokens = given.slotTokens ?? (keepsSlots ? (trained.slotTokens ?? 0) : 0);
-  const context = { ...fitDefaults(maxPositions, slotTokens), ...trained, ...given, slotTokens };
+  const context = { ...fitDefaultContext(maxPositions, slotTokens), ...trained, ...given, slotTokens };
   validateContext(context, maxPositions);
   if (keepsSlots || slotTokens === 0) return context;
   throw new UnsupportedError({

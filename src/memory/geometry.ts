@@ -82,6 +82,16 @@ export function localCapacityTokens(context: ContextSettings): number {
   return context.sinkTokens + context.slotTokens + context.windowTokens + context.segmentTokens;
 }
 
+/** Returns the default settings beside so many slots, halved until they fit a model trained on few positions. */
+export function fitDefaultContext(maxPositions: number, slotTokens: number): ContextSettings {
+  let context = { ...defaultContext, slotTokens };
+  while (localCapacityTokens(context) > maxPositions && context.segmentTokens > 1) {
+    const { windowTokens, segmentTokens } = context;
+    context = { ...context, windowTokens: windowTokens / 2, segmentTokens: segmentTokens / 2 };
+  }
+  return context;
+}
+
 /**
  * Refuses settings that are no sizes or do not fit the model's trained positions.
  * @throws {@link InvalidRequestError} naming the setting.

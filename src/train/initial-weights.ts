@@ -40,11 +40,8 @@ function drawValues(plan: TensorPlan, layerCount: number, seed: number): Float32
   return values.map(() => halfWidth * (2 * draws.uniform() - 1));
 }
 
-/**
- * Draws the weights of a new model: each depends on the seed and its own name alone.
- * @throws {@link UnsupportedError} for a family that this version does not pre-train.
- */
-export function drawInitialWeights(config: DecoderConfig, seed: number): Map<string, HostTensor<"float32">> {
+/** Plans the tensors of a new model. */
+function planWeights(config: DecoderConfig): readonly TensorPlan[] {
   const extras = Object.hasOwn(trainable, config.modelType) ? trainable[config.modelType] : undefined;
   if (extras === undefined) {
     throw new UnsupportedError({
@@ -58,8 +55,27 @@ export function drawInitialWeights(config: DecoderConfig, seed: number): Map<str
   const { mlpSize, vocabularySize } = config;
   const heads = { queryHeadCount, keyValueHeadCount, headSize };
   const sizes = { layerCount, hiddenSize, ...heads, mlpSize, vocabularySize };
-  const plans = planDecoderTensors(sizes, { ...extras, tied: config.tiedEmbeddings });
+  return planDecoderTensors(sizes, { ...extras, tied: config.tiedEmbeddings });
+}
+
+/**
+ * Counts the numbers that a new model has to learn, before any is drawn.
+ * @throws {@link UnsupportedError} for a family that this version does not pre-train.
+ */
+export function countInitialWeights(config: DecoderConfig): number {
+  return planWeights(config).reduce((sum, { shape }) => sum + elementCount(shape), 0);
+}
+
+/**
+ * Draws the weights of a new model: each depends on the seed and its own name alone.
+ * @throws {@link UnsupportedError} for a family that this version does not pre-train.
+ */
+export function drawInitialWeights(config: DecoderConfig, seed: number): Map<string, HostTensor<"float32">> {
+  const { layerCount } = config.geometry;
   return new Map(
-    plans.map((plan) => [plan.name, hostTensor("float32", plan.shape, drawValues(plan, layerCount, seed))]),
+    planWeights(config).map((plan) => [
+      plan.name,
+      hostTensor("float32", plan.shape, drawValues(plan, layerCount, seed)),
+    ]),
   );
 }

@@ -41,7 +41,7 @@ export function guardStep(
       what: `the loss or its gradients were no numbers ${inARow} steps in a row`,
       got: `loss ${loss}, gradient norm ${gradientNorm}`,
       expected: "finite numbers",
-      remedy: "Resume from the last checkpoint with a lower learning rate or a longer warm-up.",
+      remedy: "Begin anew with a lower learning rate or a longer warm-up.",
     });
   }
   return { action: "skip", skipped: { inARow, total: skipped.total + 1 } };

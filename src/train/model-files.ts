@@ -5,7 +5,18 @@
 import { InvalidRequestError } from "../errors.ts";
 import { writeSafetensors } from "../files/safetensors-writer.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
-import type { TrainedTokenizer } from "../text/bpe-trainer.ts";
+
+/** Is a tokenizer as the content of its files; {@link trainByteLevelBpe} gives one. */
+export interface ModelTokenizer {
+  /** One more than the highest id. */
+  readonly vocabularySize: number;
+  readonly bosTokenId: number | undefined;
+  readonly eosTokenId: number | undefined;
+  /** The content of `tokenizer.json`. */
+  readonly tokenizerJson: Readonly<Record<string, unknown>>;
+  /** The content of `tokenizer_config.json`. */
+  readonly tokenizerConfig: Readonly<Record<string, unknown>>;
+}
 
 /** Describes a trained model. */
 export interface TrainedModel {
@@ -13,11 +24,26 @@ export interface TrainedModel {
   readonly config: Readonly<Record<string, unknown>>;
   /** By their names in the checkpoint. */
   readonly tensors: ReadonlyMap<string, HostTensor>;
-  readonly tokenizer: TrainedTokenizer;
+  readonly tokenizer: ModelTokenizer;
 }
 
 function writeJson(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/**
+ * Lays a tokenizer out as files, `tokenizer.json` last.
+ * @param maxPositions - the longest text that the model takes, tokens, where it has been told.
+ */
+export function makeTokenizerFiles(
+  { tokenizerJson, tokenizerConfig }: ModelTokenizer,
+  maxPositions?: number,
+): ReadonlyMap<string, string> {
+  const lengths = maxPositions === undefined ? {} : { model_max_length: maxPositions };
+  return new Map([
+    ["tokenizer_config.json", writeJson({ ...tokenizerConfig, ...lengths })],
+    ["tokenizer.json", writeJson(tokenizerJson)],
+  ]);
 }
 
 /**
@@ -26,7 +52,7 @@ function writeJson(value: unknown): string {
  */
 export function makeModelFiles(model: TrainedModel): ReadonlyMap<string, Uint8Array | string> {
   const { config, tensors, tokenizer } = model;
-  const { vocabularySize, bosTokenId, eosTokenId, tokenizerJson, tokenizerConfig } = tokenizer;
+  const { vocabularySize, bosTokenId, eosTokenId } = tokenizer;
   if (!(typeof config.vocab_size === "number" && config.vocab_size >= vocabularySize)) {
     throw new InvalidRequestError({
       where: "config.json: vocab_size",
@@ -35,16 +61,16 @@ export function makeModelFiles(model: TrainedModel): ReadonlyMap<string, Uint8Ar
       expected: `${vocabularySize} or more`,
     });
   }
-  const ids = { bos_token_id: bosTokenId, eos_token_id: eosTokenId };
-  const lengths =
-    typeof config.max_position_embeddings === "number"
-      ? { model_max_length: config.max_position_embeddings }
-      : {};
+  const ids = {
+    ...(bosTokenId !== undefined && { bos_token_id: bosTokenId }),
+    ...(eosTokenId !== undefined && { eos_token_id: eosTokenId }),
+  };
+  const ends = { ...ids, ...(eosTokenId !== undefined && { pad_token_id: eosTokenId }) };
+  const positions = config.max_position_embeddings;
   return new Map<string, Uint8Array | string>([
     ["model.safetensors", writeSafetensors(Object.fromEntries(tensors), { format: "pt" })],
-    ["tokenizer.json", writeJson(tokenizerJson)],
-    ["tokenizer_config.json", writeJson({ ...tokenizerConfig, ...lengths })],
-    ["generation_config.json", writeJson({ ...ids, pad_token_id: eosTokenId })],
+    ...makeTokenizerFiles(tokenizer, typeof positions === "number" ? positions : undefined),
+    ["generation_config.json", writeJson(ends)],
     ["config.json", writeJson({ ...config, ...ids })],
   ]);
 }

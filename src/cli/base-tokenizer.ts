@@ -1,0 +1,115 @@
+/**
+ * The tokenizer of a model that is trained: one that is given, the run's own from before, or a new one.
+ */
+
+import { createHash } from "node:crypto";
+import { InvalidModelError } from "../errors.ts";
+import type { ModelFolder } from "../files/model-folder.ts";
+import { diskModelFolder } from "../files/node-model-folder.ts";
+import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
+import { loadTokenizer } from "../text/load-tokenizer.ts";
+import { createTokenizer, type Tokenizer } from "../text/tokenizer.ts";
+import type { TrainingRecords } from "../train/data/training-records.ts";
+import { type ModelTokenizer, makeTokenizerFiles } from "../train/model-files.ts";
+import { writeOutputFiles } from "../train/node-output-folder.ts";
+import { formatCount } from "./format.ts";
+import { fitParts, formatBar, StatusLine } from "./progress.ts";
+import type { Terminal } from "./terminal.ts";
+import { readTexts } from "./training-data.ts";
+
+/** Is a tokenizer that runs, with its files. */
+export interface BaseTokenizer {
+  readonly tokenizer: Tokenizer;
+  readonly files: ModelTokenizer;
+  /** SHA-256 of what it makes of a text, in hex. */
+  readonly identity: string;
+}
+
+/** Says where a tokenizer may come from. */
+export interface TokenizerRequest {
+  /** A folder that was asked for. */
+  readonly given: string | undefined;
+  /** The folder of the model's configuration. */
+  readonly beside: string;
+  /** The folder of the outcome, which has the tokenizer of a run that goes on. */
+  readonly out: string;
+  /** Tokens of a new one, at most. */
+  readonly vocabularySize: number;
+  readonly records: TrainingRecords;
+}
+
+function toObject(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {};
+}
+
+async function readObject(folder: ModelFolder, file: string): Promise<Readonly<Record<string, unknown>>> {
+  return (await folder.has(file)) ? toObject(await folder.readJson(file)) : {};
+}
+
+/** Reads the tokenizer of a folder; undefined where there is none. */
+async function readTokenizer(path: string): Promise<ModelTokenizer | undefined> {
+  const folder = diskModelFolder(path);
+  const tokenizer = await loadTokenizer(folder);
+  if (tokenizer === undefined) return undefined;
+  const { chatTemplate, vocabSize, bosTokenId, eosTokenId } = tokenizer;
+  const own = {
+    ...(await readObject(folder, "special_tokens_map.json")),
+    ...(await readObject(folder, "tokenizer_config.json")),
+  };
+  return {
+    vocabularySize: vocabSize,
+    bosTokenId,
+    eosTokenId,
+    tokenizerJson: toObject(await folder.readJson("tokenizer.json")),
+    tokenizerConfig: { ...own, ...(chatTemplate !== undefined && { chat_template: chatTemplate }) },
+  };
+}
+
+async function trainTokenizer(
+  { vocabularySize, records }: TokenizerRequest,
+  terminal: Terminal,
+  signal: AbortSignal,
+  isQuiet: boolean,
+): Promise<ModelTokenizer> {
+  const status = new StatusLine(terminal.stderr, !isQuiet);
+  status.show((columns) => fitParts(["reading the data for a tokenizer"], columns));
+  try {
+    return await trainByteLevelBpe(readTexts(records, signal), {
+      vocabularySize,
+      signal,
+      onProgress: ({ tokens, ofTokens }) =>
+        status.show((columns) =>
+          fitParts([formatBar(tokens / ofTokens), `tokenizer: ${formatCount(tokens)} tokens`], columns),
+        ),
+    });
+  } finally {
+    await status.clear();
+  }
+}
+
+/**
+ * Finds or trains the tokenizer. A new one is written into the folder of the outcome at once, so that a run that goes
+ * on has the same.
+ * @throws {@link InvalidModelError} when the folder that was asked for has none; as {@link trainByteLevelBpe} does.
+ */
+export async function prepareTokenizer(
+  request: TokenizerRequest,
+  terminal: Terminal,
+  signal: AbortSignal,
+  isQuiet: boolean,
+): Promise<BaseTokenizer> {
+  const { given, beside, out } = request;
+  let files = await readTokenizer(given ?? beside);
+  if (files === undefined && given !== undefined) {
+    const what = "there is no tokenizer in the folder";
+    throw new InvalidModelError({ where: given, what, expected: "tokenizer.json" });
+  }
+  files ??= await readTokenizer(out);
+  files ??= await trainTokenizer(request, terminal, signal, isQuiet);
+  await writeOutputFiles(out, makeTokenizerFiles(files));
+  const { tokenizerJson, tokenizerConfig } = files;
+  const tokenizer = createTokenizer({ tokenizerJson, tokenizerConfig, folderName: out });
+  const { specialTokens, chatTemplate } = tokenizer;
+  const content = JSON.stringify([tokenizerJson, specialTokens, chatTemplate]);
+  return { tokenizer, files, identity: createHash("sha256").update(content).digest("hex") };
+}

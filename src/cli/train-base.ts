@@ -1,0 +1,229 @@
+/**
+ * `edgeinfinite train base`: pre-trains a small model on the user's machine, its tokenizer first.
+ */
+
+import { totalmem } from "node:os";
+import { dirname } from "node:path";
+import { z } from "zod";
+import { nodePlatform } from "../engine/node.ts";
+import { InvalidRequestError, OutOfMemoryError } from "../errors.ts";
+import type { DecoderConfig } from "../models/decoder-config.ts";
+import type { ModelFamily } from "../models/family.ts";
+import { loadModelFamily } from "../models/registry.ts";
+import { makeAdamW, standardGroups } from "../train/adamw.ts";
+import { countInitialWeights, drawInitialWeights } from "../train/initial-weights.ts";
+import { makeModelFiles } from "../train/model-files.ts";
+import { createNextTokenObjective, type LengthStage } from "../train/next-token-objective.ts";
+import { prepareOutputFolder, writeOutputFiles } from "../train/node-output-folder.ts";
+import { makeSchedule } from "../train/schedule.ts";
+import type { WeightTensors } from "../train/weight-tensors.ts";
+import { type OptionValues, parseArguments, parseNumber, usageError } from "./arguments.ts";
+import { prepareTokenizer } from "./base-tokenizer.ts";
+import type { Command, CommandContext } from "./command.ts";
+import { formatBytes } from "./format.ts";
+import { outputOptions } from "./model-options.ts";
+import { createSource, openTrainingData } from "./training-data.ts";
+import {
+  addRecipe,
+  parseWhole,
+  readUserJson,
+  type TrainingSettings,
+  toTrainingSettings,
+  trainingOptions,
+} from "./training-options.ts";
+import { explainMemory, runTraining } from "./training-run.ts";
+import { tellTrained, tellTrainingStart } from "./training-summary.ts";
+
+const command = "train base";
+
+const options = {
+  config: { type: "string", value: "FILE", help: "config.json of the model: llama, mistral, qwen2 or qwen3" },
+  tokenizer: {
+    type: "string",
+    value: "DIR",
+    help: "a folder with tokenizer.json; default that of --config; where there is none, one is trained",
+  },
+  ...trainingOptions,
+  lengths: {
+    type: "string",
+    value: "N[,N@X…]",
+    help: "tokens of documents, each length from a share of the steps on, as 256,1024@0.6; default 512 at most",
+  },
+  "weight-decay": { type: "string", value: "X", help: "of matrices and embeddings; default 0.1" },
+  ...outputOptions,
+} as const;
+
+type BaseValues = OptionValues<typeof options>;
+
+const defaults = { steps: 1000, tokensPerStep: 8192, learningRate: 1e-3 };
+const memoryRemedy =
+  "Choose a smaller --lengths, or a configuration with fewer layers or a smaller vocabulary.";
+/** Weights, the sum of their gradients, one document's, and the optimizer's two moments: float32 all. */
+const bytesPerWeight = 4 * 5;
+
+/** What transformers calls the models that are trained here. */
+const architectures: Readonly<Record<string, string>> = {
+  llama: "LlamaForCausalLM",
+  mistral: "MistralForCausalLM",
+  qwen2: "Qwen2ForCausalLM",
+  qwen3: "Qwen3ForCausalLM",
+};
+
+/** Is the model that will be trained, before it has weights. */
+interface PlannedModel {
+  readonly json: Readonly<Record<string, unknown>>;
+  readonly family: ModelFamily;
+  readonly config: DecoderConfig;
+  readonly folder: string;
+}
+
+async function planModel(path: string | undefined): Promise<PlannedModel> {
+  if (path === undefined || path === "")
+    throw usageError("--config is missing", { expected: "a config.json", command });
+  const fields = await readUserJson(path, "the configuration", z.record(z.string(), z.unknown()));
+  const family = await loadModelFamily(path, fields);
+  const config = family.readConfig(path, fields);
+  const bytes = countInitialWeights(config) * bytesPerWeight;
+  if (bytes > totalmem()) {
+    throw new OutOfMemoryError({
+      where: path,
+      what: "the model is too large to train here",
+      got: `${formatBytes(bytes)} for weights, gradients and the optimizer`,
+      expected: `less than the ${formatBytes(totalmem())} of this machine`,
+      remedy: "Choose a configuration with fewer layers or a smaller vocabulary.",
+    });
+  }
+  const architecture = architectures[config.modelType];
+  const json = {
+    ...(architecture !== undefined && { architectures: [architecture] }),
+    ...fields,
+    torch_dtype: "float32",
+  };
+  return { json, family, config, folder: dirname(path) };
+}
+
+/** Parses lengths of documents. @throws {@link InvalidRequestError} */
+export function parseLengths(text: string, steps: number): readonly LengthStage[] {
+  return text.split(",").map((part) => {
+    const [length = "", share = "0", ...more] = part.split("@");
+    const from = parseNumber("lengths", share);
+    if (more.length === 0 && from >= 0 && from < 1)
+      return { fromStep: Math.round(from * steps), lengthTokens: parseWhole("lengths", length, 2) };
+    const expected = "lengths, each behind the first with the share of the steps from which it holds";
+    throw new InvalidRequestError({ where: "--lengths", what: "not understood", got: part, expected });
+  });
+}
+
+function chooseLengths(values: BaseValues, steps: number, maxPositions: number): readonly LengthStage[] {
+  const { lengths } = values;
+  if (lengths !== undefined) return parseLengths(lengths, steps);
+  return [{ fromStep: 0, lengthTokens: Math.min(512, maxPositions) }];
+}
+
+function chooseDecay(text: string | undefined): number {
+  return text === undefined ? 0.1 : parseNumber("weight-decay", text);
+}
+
+function drawWeights({ config }: PlannedModel, seed: number): WeightTensors {
+  try {
+    return drawInitialWeights(config, seed);
+  } catch (error) {
+    throw explainMemory(error, memoryRemedy);
+  }
+}
+
+interface BaseRequest {
+  readonly model: PlannedModel;
+  readonly settings: TrainingSettings;
+  readonly lengths: readonly LengthStage[];
+  readonly weightDecay: number;
+  readonly values: BaseValues;
+}
+
+async function trainBase(context: CommandContext, request: BaseRequest): Promise<void> {
+  const { terminal, signal } = context;
+  const { model, settings, lengths, weightDecay, values } = request;
+  // Everything that may be out of range is looked at before anything long begins.
+  const optimizer = makeAdamW({ beta2: 0.95, groups: standardGroups(weightDecay) });
+  const rates = makeSchedule(settings.schedule);
+  const { out, seed, steps, tokensPerStep, schedule, checkpointSteps, threads } = settings;
+  const records = await openTrainingData(settings.dataPaths, signal);
+  const runtime = await nodePlatform.createRuntime({ device: "cpu", threads });
+  const weights = drawWeights(model, seed);
+  await using objective = createNextTokenObjective({ ...model, weights, runtime, lengths });
+  const folder = await prepareOutputFolder(out, settings.existing);
+  const { vocabularySize } = model.config;
+  const from = { given: values.tokenizer, beside: model.folder, out, vocabularySize, records };
+  const { tokenizer, files, identity } = await prepareTokenizer(
+    from,
+    terminal,
+    signal,
+    values.quiet ?? false,
+  );
+  // What cannot be saved in the end is told now.
+  makeModelFiles({ config: model.json, tensors: new Map(), tokenizer: files });
+  const packing = { packing: "join", weighsAll: true, recallWeights: { answer: 5 } } as const;
+  const source = await createSource({ records, tokenizer, settings, ...packing });
+  const plan = {
+    objective,
+    source,
+    optimizer,
+    schedule: rates,
+    totalSteps: steps,
+    tokensPerStep,
+    checkpointSteps,
+  };
+  await tellTrainingStart(terminal, values, {
+    trained: countInitialWeights(model.config),
+    frozen: 0,
+    data: records,
+  });
+  const outcome = await runTraining(
+    {
+      context,
+      mode: values,
+      plan,
+      folder,
+      identity: {
+        command,
+        config: JSON.stringify(model.json),
+        tokenizer: identity,
+        data: source.identity,
+        lengths: lengths.map(({ fromStep, lengthTokens }) => [fromStep, lengthTokens]),
+        schedule: { ...schedule },
+        ...{ seed, steps, tokensPerStep, weightDecay },
+      },
+    },
+    memoryRemedy,
+  );
+  await writeOutputFiles(out, makeModelFiles({ config: model.json, tensors: weights, tokenizer: files }));
+  await tellTrained(terminal, values, out, outcome);
+}
+
+async function run(context: CommandContext): Promise<void> {
+  const { values: given, positionals } = parseArguments(command, options, context.argv);
+  if (positionals.length > 0)
+    throw usageError("an argument without an option", { got: positionals.join(" "), command });
+  const values: BaseValues = await addRecipe(options, given, given["recipe-file"]);
+  const settings = toTrainingSettings(values, defaults, command);
+  const model = await planModel(values.config);
+  const lengths = chooseLengths(values, settings.steps, model.config.geometry.maxPositions);
+  await trainBase(context, {
+    model,
+    settings,
+    lengths,
+    weightDecay: chooseDecay(values["weight-decay"]),
+    values,
+  });
+}
+
+/** Is `edgeinfinite train base`. */
+export const trainBaseCommand: Command = {
+  usage: "--config FILE --data PATH[,PATH…] --out DIR [options]",
+  description:
+    "Pre-trains a small model from nothing and writes it as a Hugging Face folder. Without a tokenizer, a byte-level\n" +
+    "BPE of vocab_size tokens is trained on the data first. Ctrl-C saves a checkpoint; --resume goes on from the\n" +
+    "last one to the same model, bit for bit.",
+  options,
+  run,
+};

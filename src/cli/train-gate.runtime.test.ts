@@ -1,0 +1,134 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  createTemporaryFolder,
+  parseJsonLines,
+  runCommand,
+  type TemporaryFolder,
+} from "../../test/support/command-terminal.ts";
+import { loadModel } from "../../test/support/tiny-sessions.ts";
+import { digestFiles, writeTrainingText } from "../../test/support/training-files.ts";
+import { createTinyModelFolder } from "../testing/index.ts";
+
+let folder: TemporaryFolder;
+let model: string;
+let data: string;
+
+beforeAll(async () => {
+  folder = await createTemporaryFolder();
+  model = await folder.writeModel(createTinyModelFolder());
+  data = await folder.writeFile("data.txt", writeTrainingText(200));
+});
+
+afterAll(() => folder[Symbol.asyncDispose]());
+
+const adapterFiles = ["adapter_config.json", "adapter_model.safetensors"];
+const baseFiles = ["config.json", "model.safetensors", "tokenizer.json"];
+
+function argue(out: string, ...more: readonly string[]): string[] {
+  const sizes = ["--sinks", "2", "--window", "12", "--segment", "8", "--segments", "4"];
+  const course = ["--steps", "8", "--rank", "4", "--threads", "1", "--learning-rate", "0.01"];
+  const files = ["--model", model, "--data", data, "--out", join(folder.path, out)];
+  return ["train", "gate", ...files, "--recipe", "lm", ...sizes, ...course, ...more];
+}
+
+/** Writes conversations whose answers lie behind the window. */
+function writeCompletions(prompt: string): Promise<string> {
+  const line = JSON.stringify({ prompt, completion: " It was the river, at noon, as they all had said." });
+  return folder.writeFile(`completions-${prompt.length}.jsonl`, `${line}\n`.repeat(4));
+}
+
+describe("edgeinfinite train gate", () => {
+  it("trains an adapter that loadModel takes, over a base that stays as it is", async () => {
+    const before = await digestFiles(model, baseFiles);
+    const { status, stdout } = await runCommand(argue("lm", "--json"));
+    expect(status).toBe(0);
+    expect(await digestFiles(model, baseFiles)).toEqual(before);
+    const events = parseJsonLines(stdout);
+    expect(events.map(({ type }) => type)).toEqual([
+      "start",
+      "step-0",
+      ...new Array(8).fill("step"),
+      "base",
+      "finish",
+    ]);
+    const [start, stepZero] = events;
+    // 2 layers of 4 * 64 + 4 + 4 * 4 + 4 numbers.
+    expect(start).toMatchObject({ trainedCount: 560 });
+    expect(Math.abs(Number(stepZero?.loss) - Number(stepZero?.frozenLoss))).toBeLessThan(0.05);
+    expect(events.at(-2)?.sha256).toBe(before["model.safetensors"]);
+    const adapter = join(folder.path, "lm");
+    await using loaded = await loadModel(model, { adapter, threads: 1 });
+    const context = { sinkTokens: 2, slotTokens: 0, windowTokens: 12, segmentTokens: 8 };
+    expect(loaded.context).toEqual(context);
+    const session = loaded.createSession();
+    await session.append(writeTrainingText(3));
+    expect(session.stats.policy).toBe("paper");
+  });
+
+  it("stops at Ctrl-C with a checkpoint, and resumes to the same adapter bit for bit", async () => {
+    expect((await runCommand(argue("straight"))).status).toBe(0);
+    let isInterrupted = false;
+    const stopped = await runCommand(argue("stopped", "--json"), {
+      onStdout(text, interrupts) {
+        if (isInterrupted || !text.includes('"step":3,')) return;
+        isInterrupted = true;
+        interrupts.interrupt();
+      },
+    });
+    expect(stopped.status).toBe(130);
+    expect((await runCommand(argue("stopped", "--resume"))).status).toBe(0);
+    const digests = await digestFiles(join(folder.path, "straight"), adapterFiles);
+    expect(await digestFiles(join(folder.path, "stopped"), adapterFiles)).toEqual(digests);
+  });
+
+  it("learns completions, and facts that are hidden in text", async () => {
+    const prompt = writeTrainingText(2);
+    const completions = ["--recipe", "sft", "--data", await writeCompletions(prompt), "--segments", "16"];
+    expect((await runCommand(argue("sft", ...completions))).status).toBe(0);
+    const facts = [
+      "--recipe",
+      "sft",
+      "--recall-share",
+      "1",
+      "--segments",
+      "64",
+      "--steps",
+      "1",
+      "--fixed-context",
+    ];
+    const recalled = await runCommand(argue("facts", ...facts));
+    expect(recalled.stderr).not.toContain("error");
+    expect(recalled.status).toBe(0);
+  });
+
+  it.each<[string, () => Promise<string[]>, RegExp, number]>([
+    [
+      "gates that are not shut",
+      async () => ["--gate-bias", "2"],
+      /step 0: the gates are not shut.*--gate-bias/,
+      2,
+    ],
+    ["texts where completions are learned", async () => ["--recipe", "sft"], /passage 1: the recipe sft/, 2],
+    ["no recipe", async () => ["--recipe", ""], /--recipe: unknown.*expected lm, sft/, 2],
+    [
+      "records shorter than the window",
+      async () => ["--data", await folder.writeFile("short.jsonl", '{"text": "short"}\n{"text": "too"}\n')],
+      /no record is long enough, got "2 records, all shorter", expected one of 24 tokens or more/,
+      2,
+    ],
+    [
+      "completions within the window",
+      async () => ["--recipe", "sft", "--data", await writeCompletions(""), "--window", "40"],
+      /nothing is to be learned past the window|no record is long enough/,
+      2,
+    ],
+    ["a window beyond the trained positions", async () => ["--window", "4000"], /exceed the positions/, 2],
+    ["a model that is not there", async () => ["--model", "./none"], /none/, 5],
+  ])("refuses %s", async (name, more, message, expected) => {
+    const { status, stderr } = await runCommand(argue(name.replaceAll(" ", "-"), ...(await more())));
+    expect(stderr).toMatch(message);
+    expect(stderr.split("\n").filter((line) => line.startsWith("error: "))).toHaveLength(1);
+    expect(status).toBe(expected);
+  });
+});
