@@ -21,8 +21,8 @@ import {
   type TensorMemory,
 } from "./tensor-memory.ts";
 
-/** WebGPU copies whole words. */
-const wordBytes = 4;
+/** ONNX Runtime's shaders read four numbers at a time: a last vector that is not whole would read as other numbers. */
+const vectorBytes = 16;
 
 /** `GPUBufferUsage` and `GPUMapMode`, which are globals only where there is WebGPU. */
 const usages = { mapRead: 1, copySource: 4, copyTarget: 8, storage: 128 } as const;
@@ -42,7 +42,7 @@ class WebgpuBuffer implements TensorBuffer {
   }
 
   get sizeBytes(): number {
-    return this.#buffer.size;
+    return this.#bytes(this.length);
   }
 
   #bytes(elements: number): number {
@@ -154,7 +154,7 @@ export class WebgpuMemory implements TensorMemory {
   createBuffer(sizeBytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
     const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
     const limitBytes = Math.min(maxBufferSize, maxStorageBufferBindingSize);
-    const size = Math.max(wordBytes, Math.ceil(sizeBytes / wordBytes) * wordBytes);
+    const size = Math.max(1, Math.ceil(sizeBytes / vectorBytes)) * vectorBytes;
     if (size > limitBytes) throw outOfMemory(`${size} bytes in one buffer`, `at most ${limitBytes} bytes`);
     this.device.pushErrorScope("out-of-memory");
     const buffer = this.device.createBuffer({ size, usage });
