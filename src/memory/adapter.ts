@@ -114,13 +114,13 @@ function readLinearMemory(where: string, config: Config): LinearMemoryDesign {
   };
 }
 
-interface Variant {
-  readonly featureMaps: readonly string[];
-  readonly fusions: readonly string[];
-  readonly read: (where: string, config: Config) => AdapterDesign;
-}
-
-const variants: { readonly [Name in AdapterDesign["variant"]]: Variant } = {
+const variants: {
+  readonly [Name in AdapterDesign["variant"]]: {
+    readonly featureMaps: readonly string[];
+    readonly fusions: readonly string[];
+    readonly read: (where: string, config: Config) => AdapterDesign;
+  };
+} = {
   paper: {
     featureMaps: ["elu1"],
     fusions: ["convex"],
