@@ -148,7 +148,7 @@ async function trainBase(context: CommandContext, request: BaseRequest): Promise
   const rates = makeSchedule(settings.schedule);
   const { out, seed, steps, tokensPerStep, schedule, checkpointSteps, threads } = settings;
   const records = await openTrainingData(settings.dataPaths, signal);
-  const runtime = await nodePlatform.createRuntime({ device: "cpu", threads });
+  const runtime = await nodePlatform.createRuntime({ device: "cpu", threads, plansMemory: false });
   const weights = drawWeights(model, seed);
   await using objective = createNextTokenObjective({ ...model, weights, runtime, lengths });
   const folder = await prepareOutputFolder(out, settings.existing);

@@ -222,7 +222,7 @@ async function trainGate(
   const { out, seed, steps, tokensPerStep, schedule, checkpointSteps, threads } = settings;
   const { recipe, rank, gateBias, segmentCount, contexts } = gate;
   const trained = drawInitialGates(base.config.geometry, { rank, seed, bias: gateBias });
-  const runtime = await nodePlatform.createRuntime({ device: "cpu", threads });
+  const runtime = await nodePlatform.createRuntime({ device: "cpu", threads, plansMemory: false });
   await using objective = createObjective(base, trained, gate, runtime);
   const largestCapacity = Math.max(...contexts.map(localCapacityTokens));
   const longestTokens = Math.max(...contexts.map((_, step) => objective.lengthTokens(step)));
