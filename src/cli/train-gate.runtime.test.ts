@@ -32,6 +32,14 @@ function argue(out: string, ...more: readonly string[]): string[] {
   return ["train", "gate", ...files, "--recipe", "lm", ...sizes, ...course, ...more];
 }
 
+function argueRetention(out: string, ...more: readonly string[]): string[] {
+  const sizes = ["--sinks", "2", "--slots", "6", "--window", "12", "--segment", "8", "--length", "48"];
+  const course = ["--steps", "8", "--rank", "5", "--tokens-per-step", "90", "--learning-rate", "0.02"];
+  const files = ["--model", model, "--data", data, "--out", join(folder.path, out)];
+  const recipe = ["--variant", "plus", "--recipe", "retention", "--threads", "1"];
+  return ["train", "gate", ...files, ...recipe, ...sizes, ...course, ...more];
+}
+
 /** Writes conversations whose answers lie behind the window. */
 function writeCompletions(prompt: string): Promise<string> {
   const line = JSON.stringify({ prompt, completion: " It was the river, at noon, as they all had said." });
@@ -100,6 +108,64 @@ describe("edgeinfinite train gate", () => {
     const recalled = await runCommand(argue("facts", ...facts));
     expect(recalled.stderr).not.toContain("error");
     expect(recalled.status).toBe(0);
+  });
+
+  it("trains the score of what slots keep, for an adapter that loadModel takes", async () => {
+    const before = await digestFiles(model, baseFiles);
+    const { status, stdout } = await runCommand(argueRetention("retention", "--json", "--steps", "32"));
+    expect(status).toBe(0);
+    expect(await digestFiles(model, baseFiles)).toEqual(before);
+    const events = parseJsonLines(stdout);
+    // No check at step 0: nothing that is trained takes part in what the frozen model says.
+    const steps = events.slice(1, -2);
+    expect(events.map(({ type }) => type)).toEqual(["start", ...steps.map(() => "step"), "base", "finish"]);
+    expect(steps).toHaveLength(32);
+    // 2 layers of 5 * 64 + 5 + 2 * 5 + 2 numbers.
+    expect(events[0]).toMatchObject({ trainedCount: 674 });
+    // Steps take four settings in turn, and targets differ.
+    const lossOf = (some: typeof steps): number => some.reduce((sum, { loss }) => sum + Number(loss), 0);
+    expect(lossOf(steps.slice(-8))).toBeLessThan(lossOf(steps.slice(0, 8)));
+    const adapter = join(folder.path, "retention");
+    await using loaded = await loadModel(model, { adapter, threads: 1 });
+    expect(loaded.context).toEqual({ sinkTokens: 2, slotTokens: 6, windowTokens: 12, segmentTokens: 8 });
+    const session = loaded.createSession();
+    await session.append(writeTrainingText(3));
+    expect(session.stats.policy).toBe("plus");
+  });
+
+  it("resumes the training of that score to the same adapter bit for bit", async () => {
+    expect((await runCommand(argueRetention("whole"))).status).toBe(0);
+    let isInterrupted = false;
+    const stopped = await runCommand(argueRetention("cut", "--json"), {
+      onStdout(text, interrupts) {
+        if (isInterrupted || !text.includes('"step":3,')) return;
+        isInterrupted = true;
+        interrupts.interrupt();
+      },
+    });
+    expect(stopped.status).toBe(130);
+    expect((await runCommand(argueRetention("cut", "--resume"))).status).toBe(0);
+    const digests = await digestFiles(join(folder.path, "whole"), adapterFiles);
+    expect(await digestFiles(join(folder.path, "cut"), adapterFiles)).toEqual(digests);
+  });
+
+  it("learns that score from facts that are hidden in text", async () => {
+    const facts = ["--recall-share", "0.5", "--length", "500", "--steps", "2", "--fixed-context"];
+    const { status, stderr } = await runCommand(argueRetention("hidden", ...facts));
+    expect(stderr).not.toContain("error");
+    expect(status).toBe(0);
+  });
+
+  it.each<[string, string[], RegExp]>([
+    ["options of other recipes", ["--segments", "4"], /--segments says nothing to the recipe retention/],
+    ["a variant that the recipe does not train", ["--variant", "paper"], /got "?paper.*expected plus/],
+    ["documents within the window", ["--length", "20"], /nothing leaves the window/],
+    ["documents longer than the teacher's", ["--length", "5000"], /they are longer than/],
+    ["no slots", ["--slots", "0"], /--slots: out of range/],
+  ])("refuses %s where retention is trained", async (name, more, message) => {
+    const { status, stderr } = await runCommand(argueRetention(name.replaceAll(" ", "-"), ...more));
+    expect(stderr).toMatch(message);
+    expect(status).toBe(2);
   });
 
   it.each<[string, () => Promise<string[]>, RegExp, number]>([

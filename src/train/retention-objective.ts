@@ -96,7 +96,7 @@ function buildGraph(options: RetentionOptions): Graph {
 
 function checkOptions({ config, contexts, lengthTokens }: RetentionOptions): void {
   const { maxPositions } = config.geometry;
-  const least = Math.min(...contexts.map((context) => firstFarPosition(context, context.sinkTokens)));
+  const least = Math.max(...contexts.map((context) => firstFarPosition(context, context.sinkTokens)));
   if (lengthTokens <= maxPositions && lengthTokens > least) return;
   throw new InvalidRequestError({
     where: "lengthTokens",

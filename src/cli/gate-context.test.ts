@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { localCapacityTokens } from "../memory/geometry.ts";
-import { varyContext } from "./train-gate.ts";
+import { varyContext } from "./gate-context.ts";
 
 describe("varyContext", () => {
   const context = { sinkTokens: 4, slotTokens: 0, windowTokens: 64, segmentTokens: 32 };

@@ -1,0 +1,72 @@
+/**
+ * The options of `edgeinfinite train gate`, and which of them only some recipes take.
+ */
+
+import type { OptionValues } from "./arguments.ts";
+import { memoryOptions, outputOptions } from "./model-options.ts";
+import { trainingOptions } from "./training-options.ts";
+
+const own = {
+  model: { type: "string", value: "M", help: "the base: a folder or a hub name, safetensors" },
+  recipe: {
+    type: "string",
+    value: "R",
+    help: "lm: every token behind the window is learned; sft: completions and answers alone; retention: which tokens full attention comes back to",
+  },
+  variant: {
+    type: "string",
+    value: "V",
+    help: "paper (recipes lm and sft) or plus (retention); default: the recipe's",
+  },
+  rank: {
+    type: "string",
+    value: "R",
+    help: "inner width of a gate, default 16, or of a retention score, default 32",
+  },
+  "gate-bias": {
+    type: "string",
+    value: "X",
+    help: "lm, sft: where gates begin; default -4: 1.8% open",
+  },
+  slots: {
+    type: "string",
+    value: "B",
+    help: "plus: older tokens a layer and head that stay exact; default 128, or an eighth of the trained positions",
+  },
+  segments: {
+    type: "string",
+    value: "N",
+    help: "lm, sft: segments of a document that are learned from; default 16",
+  },
+  length: {
+    type: "string",
+    value: "N",
+    help: "retention: tokens of a document; default the trained positions, at most 2048",
+  },
+  "fixed-context": {
+    type: "boolean",
+    help: "trains for the sizes asked for alone, and not in turn for three smaller ones too",
+  },
+} as const;
+
+const { revision, sinks, window, segment } = memoryOptions;
+
+/** Choose what is trained, over what, and on what. */
+export const gateOptions: typeof own &
+  typeof trainingOptions &
+  Pick<typeof memoryOptions, "revision" | "sinks" | "window" | "segment"> &
+  typeof outputOptions = {
+  ...own,
+  revision,
+  sinks,
+  window,
+  segment,
+  ...trainingOptions,
+  ...outputOptions,
+};
+
+/** Holds what was given. */
+export type GateValues = OptionValues<typeof gateOptions>;
+
+/** Lists the options that only some recipes take. */
+export const ownOptions = ["gate-bias", "slots", "segments", "length"] as const;

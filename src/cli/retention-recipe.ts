@@ -1,0 +1,59 @@
+/**
+ * The recipe `retention`: the score by which the variant `plus` keeps tokens in slots, learned from what full
+ * attention over whole documents comes back to. It makes an adapter without a linear memory.
+ */
+
+import { drawInitialRetention } from "../train/initial-retention.ts";
+import { createRetentionObjective } from "../train/retention-objective.ts";
+import { firstFarPosition } from "../train/teacher-attention.ts";
+import { chooseContexts } from "./gate-context.ts";
+import type { GateRecipe, GateRequest, GateTraining } from "./gate-recipe.ts";
+import { parseWhole } from "./training-options.ts";
+
+/** Attention is held whole, so that memory grows with the square of a document's length. */
+const mostTokensByDefault = 2048;
+
+async function prepare({ base, values, seed, runtime, signal }: GateRequest): Promise<GateTraining> {
+  const { family, config, weights } = base;
+  const { maxPositions } = config.geometry;
+  const { rank: rankText, slots, length } = values;
+  const rank = rankText === undefined ? 32 : parseWhole("rank", rankText, 1);
+  const slotTokens =
+    slots === undefined ? Math.min(128, Math.ceil(maxPositions / 8)) : parseWhole("slots", slots, 1);
+  const lengthTokens =
+    length === undefined ? Math.min(maxPositions, mostTokensByDefault) : parseWhole("length", length, 2);
+  const contexts = chooseContexts(values, maxPositions, slotTokens);
+  const tensors = drawInitialRetention(config.geometry, rank, seed);
+  const objective = await createRetentionObjective(
+    { family, config, base: weights, trained: tensors, rank, runtime, contexts, lengthTokens },
+    signal,
+  );
+  const [context] = contexts;
+  return {
+    design: {
+      variant: "plus",
+      retentionRank: rank,
+      slotBiasRank: undefined,
+      linearMemory: undefined,
+    },
+    context,
+    tensors,
+    objective,
+    documents: {
+      longestTokens: lengthTokens,
+      minTokens: firstFarPosition(context, context.sinkTokens) + 1,
+      weighsAll: true,
+      recallWeights: {},
+    },
+    identity: { contexts: contexts.map((one) => ({ ...one })), rank, lengthTokens },
+  };
+}
+
+/** Learns which tokens to keep. */
+export const retentionRecipe: GateRecipe = {
+  variants: ["plus"],
+  defaults: { steps: 400, tokensPerStep: 4096, learningRate: 3e-3 },
+  takes: ["slots", "length"],
+  memoryRemedy: "Choose a smaller --length.",
+  prepare,
+};
