@@ -32,6 +32,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "writes a model as ONNX graphs of fixed shapes, for toolchains of NPUs",
     load: async () => (await import("./export.ts")).exportCommand,
   },
+  convert: {
+    summary: "writes a model as one GGUF file, for this program and for llama.cpp",
+    load: async () => (await import("./convert.ts")).convertCommand,
+  },
   "train base": {
     summary: "pre-trains a small model, its tokenizer first",
     load: async () => (await import("./train-base.ts")).trainBaseCommand,

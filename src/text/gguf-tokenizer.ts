@@ -1,8 +1,9 @@
 /**
  * The tokenizer of a GGUF file, from its metadata: what a `tokenizer.json` and its configuration would say.
  *
- * Model `gpt2` is a byte-level BPE with merges and a named way of splitting words, model `llama` a SentencePiece
- * BPE, whose merges follow from the scores of its pieces. Others are refused by name.
+ * A file may bring its `tokenizer.json` whole. Else model `gpt2` is a byte-level BPE with merges and a named way of
+ * splitting words, model `llama` a SentencePiece BPE, whose merges follow from the scores of its pieces. Others are
+ * refused by name.
  */
 
 import { InvalidModelError, UnsupportedError } from "../errors.ts";
@@ -185,6 +186,25 @@ function describeConfig(fields: GgufFields, { tokens }: Vocabulary): object {
   return { ...Object.fromEntries(named), ...(template !== undefined && { chat_template: template }) };
 }
 
+const wholeKey = "tokenizer.huggingface.json";
+
+/** Returns the `tokenizer.json` that the file brings; undefined when it has none. */
+function readWhole(fields: GgufFields): unknown {
+  const source = fields.text(wholeKey);
+  if (source === undefined) return undefined;
+  try {
+    return JSON.parse(source);
+  } catch (cause) {
+    throw new InvalidModelError({
+      where: `${fields.where}: ${wholeKey}`,
+      what: "the tokenizer is not JSON",
+      got: source.slice(0, 40),
+      expected: "the content of tokenizer.json",
+      cause,
+    });
+  }
+}
+
 /**
  * Creates the tokenizer that a GGUF file's metadata describes; undefined when the file has none, so that token
  * ids still work.
@@ -194,6 +214,11 @@ function describeConfig(fields: GgufFields, { tokens }: Vocabulary): object {
 export function createGgufTokenizer(fields: GgufFields): Tokenizer | undefined {
   const name = fields.text(key("model"));
   if (name === undefined || name === "none" || name === "no_vocab") return undefined;
+  const whole = readWhole(fields);
+  if (whole !== undefined) {
+    const tokenizerConfig = describeConfig(fields, readVocabulary(fields));
+    return createTokenizer({ tokenizerJson: whole, tokenizerConfig, folderName: fields.where });
+  }
   const describe = Object.hasOwn(models, name) ? models[name] : undefined;
   if (describe === undefined) {
     throw new UnsupportedError({

@@ -6,7 +6,7 @@
  */
 
 import { InvalidModelError } from "../errors.ts";
-import { createTokenizer, type Tokenizer } from "./tokenizer.ts";
+import { createTokenizer, type Tokenizer, type TokenizerParts } from "./tokenizer.ts";
 
 /** Gives the text files of a model's folder. */
 export interface TextFolder {
@@ -55,19 +55,28 @@ async function readConfig(folder: TextFolder): Promise<unknown> {
 }
 
 /**
+ * Reads the parts of a folder's tokenizer; undefined when it has no `tokenizer.json`.
+ * @throws {@link InvalidModelError} when a file is not JSON; {@link FileError} when it cannot be read.
+ */
+export async function readTokenizerParts(folder: TextFolder): Promise<TokenizerParts | undefined> {
+  const tokenizerJson = await readJsonIfThere(folder, "tokenizer.json");
+  if (tokenizerJson === undefined) return undefined;
+  const chatTemplate = await readChatTemplate(folder);
+  return {
+    tokenizerJson,
+    tokenizerConfig: await readConfig(folder),
+    folderName: folder.name,
+    ...(chatTemplate === undefined ? {} : { chatTemplate }),
+  };
+}
+
+/**
  * Loads a folder's tokenizer; undefined when it has no `tokenizer.json`, so that token ids still work.
  * @throws {@link InvalidModelError} when a file is damaged, naming it and the field.
  * @throws {@link UnsupportedError} when the tokenizer has a component that is not known.
  * @throws {@link FileError} when a file cannot be read.
  */
 export async function loadTokenizer(folder: TextFolder): Promise<Tokenizer | undefined> {
-  const tokenizerJson = await readJsonIfThere(folder, "tokenizer.json");
-  if (tokenizerJson === undefined) return undefined;
-  const chatTemplate = await readChatTemplate(folder);
-  return createTokenizer({
-    tokenizerJson,
-    tokenizerConfig: await readConfig(folder),
-    folderName: folder.name,
-    ...(chatTemplate === undefined ? {} : { chatTemplate }),
-  });
+  const parts = await readTokenizerParts(folder);
+  return parts === undefined ? undefined : createTokenizer(parts);
 }
