@@ -2,7 +2,7 @@
  * Draws facts and words them: statements, statements that a value has changed, questions.
  */
 
-import { InternalError } from "../../errors.ts";
+import { InvalidRequestError } from "../../errors.ts";
 import type { RandomDraws } from "../random-draws.ts";
 import { type FactKindName, factKinds, leadIns } from "./fact-kinds.ts";
 import type { Split } from "./word-lists.ts";
@@ -33,53 +33,76 @@ function fill(template: string, subject: string, value = ""): string {
   return template.replaceAll("{subject}", () => subject).replaceAll("{value}", () => value);
 }
 
-/** Draws until nothing that was drawn before comes again; what is drawn is added to it. */
-function drawNew(draw: () => string, drawn: Set<string>): string {
+/** Draws until something comes that was not drawn before, and adds it; undefined when there is no more. */
+function drawNew(draw: () => string, drawn: Set<string>): string | undefined {
   for (let tries = 0; tries < 10_000; tries++) {
     const text = draw();
     if (drawn.has(text)) continue;
     drawn.add(text);
     return text;
   }
-  throw new InternalError({ where: "facts", what: "there are no more names", got: drawn.size });
+  return undefined;
 }
 
-/**
- * Draws a topic of its own.
- * @param drawn - names in use; the new one is added.
- */
-export function drawTopic(
+/** Draws a kind, and something of it; a kind that has no more names for it is passed over. */
+function drawOfKinds<Drawn>(
   draws: RandomDraws,
   kinds: readonly FactKindName[],
+  draw: (kind: FactKindName) => Drawn | undefined,
+): Drawn {
+  for (let left = kinds; left.length > 0; ) {
+    const kind = draws.pick(left);
+    const drawn = draw(kind);
+    if (drawn !== undefined) return drawn;
+    left = left.filter((other) => other !== kind);
+  }
+  throw new InvalidRequestError({
+    where: "recall document: factCount",
+    what: "there are not enough names and values for so many facts, changes and questions",
+    got: `the kinds ${kinds.join(", ")}`,
+    remedy: "Ask for fewer facts, or allow more kinds of them.",
+  });
+}
+
+function drawTopicOf(
+  draws: RandomDraws,
+  kind: FactKindName,
   split: Split,
   drawn: Set<string>,
-): FactTopic {
-  const kind = draws.pick(kinds);
-  return { kind, subject: drawNew(() => factKinds[kind].drawSubject(draws, split), drawn) };
+): FactTopic | undefined {
+  const subject = drawNew(() => factKinds[kind].drawSubject(draws, split), drawn);
+  return subject === undefined ? undefined : { kind, subject };
 }
 
 /**
- * Draws the values of a topic, each another one.
- * @param count - how many it has in turn.
- * @param drawn - names in use; values that are names are kept apart from them and added.
+ * Draws a fact: a topic of its own and its values, each another one.
+ * @param count - how many values it has in turn.
+ * @param drawn - names in use; the new ones are added, and values kept apart from them.
+ * @throws {@link InvalidRequestError} when no kind has names left.
  */
 export function drawFact(
   draws: RandomDraws,
-  topic: FactTopic,
+  kinds: readonly FactKindName[],
   split: Split,
   count: number,
   drawn: Set<string>,
 ): Fact {
-  const own = new Set(drawn);
-  const draw = (): string => factKinds[topic.kind].drawValue(draws, split);
-  const values = Array.from({ length: count }, () => drawNew(draw, own));
-  for (const value of values) drawn.add(value);
-  return { ...topic, values };
+  return drawOfKinds(draws, kinds, (kind) => {
+    const names = new Set(drawn);
+    const topic = drawTopicOf(draws, kind, split, names);
+    if (topic === undefined) return undefined;
+    const draw = (): string => factKinds[kind].drawValue(draws, split);
+    const values = Array.from({ length: count }, () => drawNew(draw, names));
+    if (values.includes(undefined)) return undefined;
+    for (const name of names) drawn.add(name);
+    return { ...topic, values: values.filter((value) => value !== undefined) };
+  });
 }
 
 /**
  * Draws a topic that no fact is about: half of them ask something else of a subject that is known.
  * @param drawn - names in use; a new one is added.
+ * @throws {@link InvalidRequestError} when no kind has names left.
  */
 export function drawAbsentTopic(
   draws: RandomDraws,
@@ -94,7 +117,7 @@ export function drawAbsentTopic(
       .map((other) => ({ kind: other, subject })),
   );
   if (known.length > 0 && draws.uniform() < 0.5) return draws.pick(known);
-  return drawTopic(draws, kinds, split, drawn);
+  return drawOfKinds(draws, kinds, (kind) => drawTopicOf(draws, kind, split, drawn));
 }
 
 /** Words a fact's n-th value, as a sentence. */

@@ -35,9 +35,15 @@ const plan: RecallPlan = {
 const make = (changes: Partial<RecallPlan> = {}, seed = 1): Promise<RecallDocument> =>
   makeRecallDocument(createDraws(seed, "test"), { ...plan, ...changes }, materials);
 
-/** Finds a name or number that stands for itself, and not within a longer one. */
-function lastIndexOf(text: string, value: string): number {
-  return text.search(new RegExp(`(?<![\\w-])${value}(?![\\w-])(?!.*(?<![\\w-])${value}(?![\\w-]))`, "si"));
+/**
+ * Finds the last sentence that tells a value of a subject. The value alone may stand elsewhere too, within the value
+ * of another fact: "366" in "366 kroner".
+ */
+function lastTelling(text: string, subject: string, value: string): number {
+  const stands = (part: string) => new RegExp(`(?<![\\w-])${part}(?![\\w-])`, "i");
+  const sentences = [...text.matchAll(/[^.]+\.?/g)];
+  const told = sentences.findLast(([one]) => stands(subject).test(one) && stands(value).test(one));
+  return told?.index ?? -1;
 }
 
 const wholeText = ({ parts }: RecallDocument): string =>
@@ -74,13 +80,13 @@ describe("makeRecallDocument", () => {
           const fact = document.facts.find(
             (one) => one.kind === part.factKind && part.question.includes(one.subject),
           );
-          expect(fact?.values.at(-1)).toBe(part.answer);
-          // Nobody else has this value or name: distractors and other facts differ.
-          const told = lastIndexOf(before, part.answer);
+          if (fact === undefined) throw new Error("the question is about no fact");
+          expect(fact.values.at(-1)).toBe(part.answer);
+          const told = lastTelling(before, fact.subject, part.answer);
           expect(told).toBeGreaterThan(-1);
-          for (const value of fact?.values.slice(0, -1) ?? []) {
-            expect(lastIndexOf(before, value)).toBeGreaterThan(-1);
-            expect(lastIndexOf(before, value)).toBeLessThan(told);
+          for (const value of fact.values.slice(0, -1)) {
+            expect(lastTelling(before, fact.subject, value)).toBeGreaterThan(-1);
+            expect(lastTelling(before, fact.subject, value)).toBeLessThan(told);
           }
           const behind = before.slice(told);
           expect(countTokens(behind)).toBeGreaterThanOrEqual(drawn.distanceTokens);
@@ -89,6 +95,9 @@ describe("makeRecallDocument", () => {
         before += part.prompt;
       }
       expect(asked).toBe(drawn.questionCount);
+      // Nobody else has a fact's name or value.
+      const names = document.facts.flatMap(({ subject, values }) => [subject, ...values]);
+      expect(new Set(names).size).toBe(names.length);
       expect(document.parts.filter(({ kind }) => kind === "question").length).toBe(asked + drawn.absentCount);
       expect(wholeText(document)).not.toMatch(/[{}]|undefined/);
     });
@@ -177,6 +186,27 @@ describe("makeRecallDocument", () => {
       expect(statements[other].filter((template) => all.includes(fill(template).slice(1)))).toEqual([]);
       expect(questions[wordings].filter((template) => all.includes(fill(template))).length).toBe(1);
     }
+  });
+
+  it("takes facts of other kinds when one has no more values", async () => {
+    // Five instruments and five departures are held out.
+    const kinds = ["instrument", "departure", "code"] as const;
+    const changes = { lengthTokens: 2000, factCount: 20, changedCount: 0, questionCount: 0, absentCount: 0 };
+    const split = { words: "held-out", wordings: "held-out" } as const;
+    const { facts } = await make({ ...changes, kinds, split });
+    expect(facts.length).toBe(20);
+    expect(facts.filter(({ kind }) => kind !== "code").length).toBeLessThanOrEqual(10);
+  });
+
+  it("refuses more facts than there are names and values, saying what helps", async () => {
+    const changes = { lengthTokens: 2000, factCount: 6, changedCount: 0, questionCount: 0, absentCount: 0 };
+    const split = { words: "held-out", wordings: "held-out" } as const;
+    await expect(make({ ...changes, kinds: ["instrument"], split })).rejects.toMatchObject({
+      code: "invalid-request",
+      message: expect.stringMatching(
+        /factCount: there are not enough names.*got "the kinds instrument".*Ask for fewer facts, or allow more/,
+      ),
+    });
   });
 
   it("refuses plans that cannot be", async () => {

@@ -12,7 +12,6 @@ import { type FactKindName, factKindNames } from "./fact-kinds.ts";
 import {
   drawAbsentTopic,
   drawFact,
-  drawTopic,
   type Fact,
   type FactSplit,
   type FactTopic,
@@ -151,10 +150,9 @@ interface Content {
 function drawContent(draws: RandomDraws, plan: RecallPlan, frame: QuestionFrame): Content {
   const { split, kinds = factKindNames } = plan;
   const kept = new Set<string>();
-  const facts = Array.from({ length: plan.factCount }, (_, index) => {
-    const topic = drawTopic(draws, kinds, split.words, kept);
-    return drawFact(draws, topic, split.words, index < plan.changedCount ? 2 : 1, kept);
-  });
+  const facts = Array.from({ length: plan.factCount }, (_, index) =>
+    drawFact(draws, kinds, split.words, index < plan.changedCount ? 2 : 1, kept),
+  );
   const tellings = facts.map((fact) =>
     fact.values.map((_, version) => ({
       fact,
