@@ -15,6 +15,8 @@ const targets = [
     typeof target === "string" ? [] : [target.default],
   ),
   ...Object.values(manifest.bin),
+  // Modules that threads begin with.
+  "./dist/cli/base-thread.js",
 ];
 
 const config: UserConfig = defineConfig({

@@ -9,6 +9,7 @@ import { diskModelFolder } from "../files/node-model-folder.ts";
 import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import { createTokenizer, type Tokenizer } from "../text/tokenizer.ts";
+import type { DigitsPerToken } from "../text/word-pattern.ts";
 import type { TrainingRecords } from "../train/data/training-records.ts";
 import { type ModelTokenizer, makeTokenizerFiles } from "../train/model-files.ts";
 import { writeOutputFiles } from "../train/node-output-folder.ts";
@@ -35,6 +36,8 @@ export interface TokenizerRequest {
   readonly out: string;
   /** Tokens of a new one, at most. */
   readonly vocabularySize: number;
+  /** Most digits of a token of a new one; undefined for the default. */
+  readonly digitsPerToken: DigitsPerToken | undefined;
   readonly records: TrainingRecords;
 }
 
@@ -66,7 +69,7 @@ async function readTokenizer(path: string): Promise<ModelTokenizer | undefined> 
 }
 
 async function trainTokenizer(
-  { vocabularySize, records }: TokenizerRequest,
+  { vocabularySize, digitsPerToken, records }: TokenizerRequest,
   terminal: Terminal,
   signal: AbortSignal,
   isQuiet: boolean,
@@ -76,6 +79,7 @@ async function trainTokenizer(
   try {
     return await trainByteLevelBpe(readTexts(records, signal), {
       vocabularySize,
+      ...(digitsPerToken !== undefined && { digitsPerToken }),
       signal,
       onProgress: ({ tokens, ofTokens }) =>
         status.show((columns) =>

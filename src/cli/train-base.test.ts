@@ -9,9 +9,10 @@ describe("parseLengths", () => {
       { fromStep: 250, lengthTokens: 512 },
       { fromStep: 600, lengthTokens: 1024 },
     ]);
+    expect(parseLengths("128,512@40", 1000).at(-1)).toEqual({ fromStep: 40, lengthTokens: 512 });
   });
 
-  it.each(["", "1", "64@1", "64@-0.1", "64@0.1@0.2", "6.5", "a"])("refuses %j", (text) => {
+  it.each(["", "1", "64@1.5", "64@-0.1", "64@0.1@0.2", "6.5", "a"])("refuses %j", (text) => {
     expect(() => parseLengths(text, 100)).toThrow(/--lengths/);
   });
 });

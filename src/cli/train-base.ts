@@ -3,21 +3,30 @@
  */
 
 import { totalmem } from "node:os";
-import { dirname } from "node:path";
+import { dirname, extname } from "node:path";
 import { z } from "zod";
 import { nodePlatform } from "../engine/node.ts";
 import { InvalidRequestError, OutOfMemoryError } from "../errors.ts";
 import type { DecoderConfig } from "../models/decoder-config.ts";
 import type { ModelFamily } from "../models/family.ts";
 import { loadModelFamily } from "../models/registry.ts";
+import type { DigitsPerToken } from "../text/word-pattern.ts";
 import { makeAdamW, standardGroups } from "../train/adamw.ts";
 import { countInitialWeights, drawInitialWeights } from "../train/initial-weights.ts";
 import { makeModelFiles } from "../train/model-files.ts";
-import { createNextTokenObjective, type LengthStage } from "../train/next-token-objective.ts";
+import {
+  checkLengths,
+  createNextTokenObjective,
+  type LengthStage,
+  lengthAt,
+} from "../train/next-token-objective.ts";
 import { prepareOutputFolder, writeOutputFiles } from "../train/node-output-folder.ts";
+import { createParallelObjective } from "../train/node-parallel-objective.ts";
+import type { Objective } from "../train/objective.ts";
 import { makeSchedule } from "../train/schedule.ts";
 import type { WeightTensors } from "../train/weight-tensors.ts";
-import { type OptionValues, parseArguments, parseNumber, usageError } from "./arguments.ts";
+import { type OptionValues, parseArguments, parseChoice, parseNumber, usageError } from "./arguments.ts";
+import type { BaseThreadSetup } from "./base-thread.ts";
 import { prepareTokenizer } from "./base-tokenizer.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { formatBytes } from "./format.ts";
@@ -43,11 +52,21 @@ const options = {
     value: "DIR",
     help: "a folder with tokenizer.json; default that of --config; where there is none, one is trained",
   },
+  "digits-per-token": {
+    type: "string",
+    value: "N",
+    help: "most digits that a token of a new tokenizer holds, 1 to 3; default 2",
+  },
   ...trainingOptions,
   lengths: {
     type: "string",
     value: "N[,N@X…]",
-    help: "tokens of documents, each length from a share of the steps on, as 256,1024@0.6; default 512 at most",
+    help: "tokens of documents, each length from a share or a number of steps on: 256,1024@0.6; default 512 at most",
+  },
+  workers: {
+    type: "string",
+    value: "N",
+    help: "documents that are computed at once, each by --threads threads (default 1 then); default 1",
   },
   "weight-decay": { type: "string", value: "X", help: "of matrices and embeddings; default 0.1" },
   ...outputOptions,
@@ -107,9 +126,12 @@ export function parseLengths(text: string, steps: number): readonly LengthStage[
   return text.split(",").map((part) => {
     const [length = "", share = "0", ...more] = part.split("@");
     const from = parseNumber("lengths", share);
-    if (more.length === 0 && from >= 0 && from < 1)
-      return { fromStep: Math.round(from * steps), lengthTokens: parseWhole("lengths", length, 2) };
-    const expected = "lengths, each behind the first with the share of the steps from which it holds";
+    if (more.length === 0 && from >= 0 && (from < 1 || Number.isSafeInteger(from))) {
+      const fromStep = from < 1 ? Math.round(from * steps) : from;
+      return { fromStep, lengthTokens: parseWhole("lengths", length, 2) };
+    }
+    const expected =
+      "lengths, each behind the first with the share or the number of steps from which it holds";
     throw new InvalidRequestError({ where: "--lengths", what: "not understood", got: part, expected });
   });
 }
@@ -124,6 +146,12 @@ function chooseDecay(text: string | undefined): number {
   return text === undefined ? 0.1 : parseNumber("weight-decay", text);
 }
 
+function chooseDigits(text: string | undefined): DigitsPerToken | undefined {
+  if (text === undefined) return undefined;
+  const digits = { "1": 1, "2": 2, "3": 3 } as const;
+  return digits[parseChoice("digits-per-token", text, ["1", "2", "3"])];
+}
+
 function drawWeights({ config }: PlannedModel, seed: number): WeightTensors {
   try {
     return drawInitialWeights(config, seed);
@@ -132,28 +160,56 @@ function drawWeights({ config }: PlannedModel, seed: number): WeightTensors {
   }
 }
 
+/** Creates what computes losses and gradients: in this thread, or in several. */
+async function createObjective(
+  { json, family, config, folder }: PlannedModel,
+  weights: WeightTensors,
+  { lengths, workerCount, settings: { threads } }: BaseRequest,
+): Promise<Objective> {
+  if (workerCount > 1) {
+    const parameters = new Map([...weights].map(([name, { data }]) => [name, data]));
+    const setup: BaseThreadSetup = { name: folder, json, lengths, threads: threads ?? 1 };
+    // The module of the thread lies beside this one, as source or built.
+    const module = new URL(`./base-thread${extname(import.meta.url)}`, import.meta.url);
+    const lengthTokens = (step: number): number => lengthAt(lengths, step);
+    checkLengths(lengths, config.geometry.maxPositions);
+    return createParallelObjective({ parameters, lengthTokens, threadCount: workerCount, module, setup });
+  }
+  const runtime = await nodePlatform.createRuntime({ device: "cpu", threads, plansMemory: false });
+  return createNextTokenObjective({ family, config, weights, runtime, lengths });
+}
+
 interface BaseRequest {
   readonly model: PlannedModel;
   readonly settings: TrainingSettings;
   readonly lengths: readonly LengthStage[];
   readonly weightDecay: number;
+  readonly digitsPerToken: DigitsPerToken | undefined;
+  /** Documents that are computed at once. */
+  readonly workerCount: number;
   readonly values: BaseValues;
 }
 
 async function trainBase(context: CommandContext, request: BaseRequest): Promise<void> {
   const { terminal, signal } = context;
-  const { model, settings, lengths, weightDecay, values } = request;
+  const { model, settings, lengths, weightDecay, digitsPerToken, workerCount, values } = request;
   // Everything that may be out of range is looked at before anything long begins.
   const optimizer = makeAdamW({ beta2: 0.95, groups: standardGroups(weightDecay) });
   const rates = makeSchedule(settings.schedule);
-  const { out, seed, steps, tokensPerStep, schedule, checkpointSteps, threads } = settings;
+  const { out, seed, steps, tokensPerStep, schedule, checkpointSteps } = settings;
   const records = await openTrainingData(settings.dataPaths, signal);
-  const runtime = await nodePlatform.createRuntime({ device: "cpu", threads, plansMemory: false });
   const weights = drawWeights(model, seed);
-  await using objective = createNextTokenObjective({ ...model, weights, runtime, lengths });
+  await using objective = await createObjective(model, weights, request);
   const folder = await prepareOutputFolder(out, settings.existing);
   const { vocabularySize } = model.config;
-  const from = { given: values.tokenizer, beside: model.folder, out, vocabularySize, records };
+  const from = {
+    given: values.tokenizer,
+    beside: model.folder,
+    out,
+    vocabularySize,
+    digitsPerToken,
+    records,
+  };
   const { tokenizer, files, identity } = await prepareTokenizer(
     from,
     terminal,
@@ -192,6 +248,8 @@ async function trainBase(context: CommandContext, request: BaseRequest): Promise
         lengths: lengths.map(({ fromStep, lengthTokens }) => [fromStep, lengthTokens]),
         schedule: { ...schedule },
         ...{ seed, steps, tokensPerStep, weightDecay },
+        // Sums in another order are other sums.
+        ...(workerCount > 1 && { workerCount }),
       },
     },
     memoryRemedy,
@@ -213,6 +271,8 @@ async function run(context: CommandContext): Promise<void> {
     settings,
     lengths,
     weightDecay: chooseDecay(values["weight-decay"]),
+    digitsPerToken: chooseDigits(values["digits-per-token"]),
+    workerCount: values.workers === undefined ? 1 : parseWhole("workers", values.workers, 1),
     values,
   });
 }

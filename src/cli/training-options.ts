@@ -24,10 +24,11 @@ export const trainingOptions = {
   "min-learning-rate": {
     type: "string",
     value: "X",
-    help: "where a cosine ends; default a tenth of the highest",
+    help: "where a cosine or a fall ends; default a tenth of the highest",
   },
   warmup: { type: "string", value: "N", help: "steps in which the rate rises; default 2% of all" },
   schedule: { type: "string", value: "S", help: "cosine (the default) or constant" },
+  decay: { type: "string", value: "N", help: "last steps, in which a constant rate falls; default 0" },
   "recall-share": {
     type: "string",
     value: "X",
@@ -184,12 +185,13 @@ function toSchedule(values: TrainingValues, steps: number, defaults: TrainingDef
   const given = values["learning-rate"];
   const peakRate = given === undefined ? defaults.learningRate : parseNumber("learning-rate", given);
   const least = values["min-learning-rate"];
-  const warmup = values.warmup;
+  const { warmup, decay } = values;
   return {
     kind,
     peakRate,
     totalSteps: steps,
     warmupSteps: warmup === undefined ? Math.round(steps / 50) : parseWhole("warmup", warmup, 0),
+    ...(decay !== undefined && { decaySteps: parseWhole("decay", decay, 0) }),
     floorShare: least === undefined ? 0.1 : parseShare("min-learning-rate", least, 0, peakRate) / peakRate,
   };
 }

@@ -79,3 +79,19 @@ export function drawInitialWeights(config: DecoderConfig, seed: number): Map<str
     ]),
   );
 }
+
+/**
+ * Gives arrays the names and shapes of a new model's weights.
+ * @param arrays - by the names of the weights, in their sizes; shared, not copied.
+ */
+export function shapeInitialWeights(
+  config: DecoderConfig,
+  arrays: ReadonlyMap<string, Float32Array>,
+): Map<string, HostTensor<"float32">> {
+  return new Map(
+    planWeights(config).map(({ name, shape }) => [
+      name,
+      hostTensor("float32", shape, arrays.get(name) ?? new Float32Array(elementCount(shape))),
+    ]),
+  );
+}

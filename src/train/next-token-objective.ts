@@ -34,7 +34,8 @@ export interface NextTokenOptions {
   readonly lengths: readonly LengthStage[];
 }
 
-function checkLengths(lengths: readonly LengthStage[], maxPositions: number): void {
+/** Checks lengths of documents. @throws {@link InvalidRequestError} naming the one that does not fit. */
+export function checkLengths(lengths: readonly LengthStage[], maxPositions: number): void {
   const refuse = (what: string, got: unknown, expected: string): never => {
     const remedy = "Raise max_position_embeddings, or train on shorter documents.";
     throw new InvalidRequestError({ where: "lengths", what, got, expected, remedy });
@@ -46,6 +47,11 @@ function checkLengths(lengths: readonly LengthStage[], maxPositions: number): vo
     const before = lengths[index - 1]?.fromStep ?? -1;
     if (fromStep <= before) refuse("they are not in the order of steps", fromStep, `more than ${before}`);
   }
+}
+
+/** Returns the length of the documents of a step, tokens. */
+export function lengthAt(lengths: readonly LengthStage[], step: number): number {
+  return lengths.findLast(({ fromStep }) => fromStep <= step)?.lengthTokens ?? 0;
 }
 
 /** Is the graph of one length, compiled, with the feeds that never change. */
@@ -80,8 +86,6 @@ export function createNextTokenObjective(options: NextTokenOptions): Objective {
   checkLengths(lengths, config.geometry.maxPositions);
   const names = [...weights.keys()];
   const sessions = new Map<number, Promise<LengthSession>>();
-  const lengthAt = (step: number): number =>
-    lengths.findLast(({ fromStep }) => fromStep <= step)?.lengthTokens ?? 0;
   const sessionOf = (lengthTokens: number): Promise<LengthSession> => {
     const session = sessions.get(lengthTokens) ?? createLengthSession(options, lengthTokens);
     sessions.set(lengthTokens, session);
@@ -90,7 +94,7 @@ export function createNextTokenObjective(options: NextTokenOptions): Objective {
   const fixed = Object.fromEntries(weights);
   return {
     parameters: new Map([...weights].map(([name, { data }]) => [name, data])),
-    lengthTokens: lengthAt,
+    lengthTokens: (step) => lengthAt(lengths, step),
     async accumulate({ tokens, lossWeights }, sums, _step, signal) {
       signal?.throwIfAborted();
       const { session, stateFeeds } = await sessionOf(tokens.length);

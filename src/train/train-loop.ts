@@ -8,9 +8,9 @@
 import { InvalidRequestError } from "../errors.ts";
 import type { AdamW, AdamWState } from "./adamw.ts";
 import { clipGradients } from "./clip-gradient.ts";
-import type { DataPosition, DocumentSource } from "./data/document-source.ts";
+import type { DataPosition, DocumentSource, TrainingDocument } from "./data/document-source.ts";
 import { guardStep, noSkippedSteps, type SkippedSteps } from "./loss-guard.ts";
-import type { Objective } from "./objective.ts";
+import type { DocumentLoss, Objective } from "./objective.ts";
 import { assertAlike, type NamedArrays } from "./parameters.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -121,28 +121,99 @@ interface StepSums {
   readonly position: DataPosition;
 }
 
-/** Adds up the gradients of a step's documents. */
-async function sumDocuments(
+/** Is the documents of one step. */
+interface StepDocuments {
+  readonly documents: readonly TrainingDocument[];
+  /** Behind them. */
+  readonly position: DataPosition;
+}
+
+async function readDocuments(
   { objective, source, tokensPerStep }: TrainingPlan,
-  { step, position: from }: TrainingPoint,
-  sums: NamedArrays,
+  step: number,
+  from: DataPosition,
   signal: AbortSignal | undefined,
-): Promise<StepSums> {
-  for (const sum of sums.values()) sum.fill(0);
-  let [loss, weight, tokenCount] = [0, 0, 0];
+): Promise<StepDocuments> {
+  const documents: TrainingDocument[] = [];
+  const lengthTokens = objective.lengthTokens(step);
   let position = from;
-  while (tokenCount < tokensPerStep) {
-    const read = await source.read(position, objective.lengthTokens(step), signal);
+  for (let tokenCount = 0; tokenCount < tokensPerStep; tokenCount += lengthTokens) {
+    const read = await source.read(position, lengthTokens, signal);
+    documents.push(read.document);
     position = read.position;
-    const part = await objective.accumulate(read.document, sums, step, signal);
-    loss += part.loss;
-    weight += part.weight;
-    tokenCount += part.tokenCount;
+  }
+  return { documents, position };
+}
+
+/** Reads documents, those of the next step while this one is computed. */
+class DocumentReader {
+  readonly #plan: TrainingPlan;
+  readonly #signal: AbortSignal | undefined;
+  #ahead: { readonly step: number; readonly documents: Promise<StepDocuments> } | undefined;
+
+  constructor(plan: TrainingPlan, signal: AbortSignal | undefined) {
+    this.#plan = plan;
+    this.#signal = signal;
+  }
+
+  async read(step: number, from: DataPosition): Promise<StepDocuments> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    if (ahead?.step === step) return ahead.documents;
+    return readDocuments(this.#plan, step, from, this.#signal);
+  }
+
+  /** Begins to read; what goes wrong is told by the {@link read} of that step. */
+  readAhead(step: number, from: DataPosition): void {
+    const documents = readDocuments(this.#plan, step, from, this.#signal);
+    documents.catch(() => {});
+    this.#ahead = { step, documents };
+  }
+}
+
+async function computeLosses(
+  objective: Objective,
+  documents: readonly TrainingDocument[],
+  sums: NamedArrays,
+  step: number,
+  signal: AbortSignal | undefined,
+): Promise<readonly DocumentLoss[]> {
+  const losses: DocumentLoss[] = [];
+  for (const document of documents) {
+    losses.push(await objective.accumulate(document, sums, step, signal));
     // A runtime that computes on this thread would keep an interrupt waiting for the whole step.
     if (signal !== undefined) await new Promise((resolve) => setTimeout(resolve, 0));
     signal?.throwIfAborted();
   }
-  return { loss, weight, tokenCount, position };
+  return losses;
+}
+
+/** Adds up the gradients of a step's documents. */
+async function sumDocuments(
+  { objective, totalSteps }: TrainingPlan,
+  { step, position: from }: TrainingPoint,
+  reader: DocumentReader,
+  sums: NamedArrays,
+  signal: AbortSignal | undefined,
+): Promise<StepSums> {
+  for (const sum of sums.values()) sum.fill(0);
+  const { documents, position } = await reader.read(step, from);
+  let losses: readonly DocumentLoss[];
+  if (objective.accumulateAll === undefined) {
+    losses = await computeLosses(objective, documents, sums, step, signal);
+  } else {
+    const computing = objective.accumulateAll(documents, sums, step, signal);
+    if (step + 1 < totalSteps) reader.readAhead(step + 1, position);
+    losses = await computing;
+  }
+  const add = (value: (one: DocumentLoss) => number): number =>
+    losses.reduce((sum, one) => sum + value(one), 0);
+  return {
+    loss: add(({ loss }) => loss),
+    weight: add(({ weight }) => weight),
+    tokenCount: add(({ tokenCount }) => tokenCount),
+    position,
+  };
 }
 
 function scale(arrays: NamedArrays, factor: number): void {
@@ -165,13 +236,14 @@ export async function* train(
   const { parameters } = objective;
   const sums = new Map([...parameters].map(([name, { length }]) => [name, new Float32Array(length)]));
   const meter = new SpeedMeter();
+  const reader = new DocumentReader(plan, signal);
   let point = startPoint(plan);
   let savedStep = point.step;
   while (point.step < totalSteps) {
     let step: StepSums;
     try {
       signal?.throwIfAborted();
-      step = await sumDocuments(plan, point, sums, signal);
+      step = await sumDocuments(plan, point, reader, sums, signal);
     } catch (error) {
       if (signal?.aborted === true && savedStep < point.step) yield { type: "checkpoint", point };
       throw error;
