@@ -6,13 +6,13 @@ import { totalmem } from "node:os";
 import { dirname, extname } from "node:path";
 import { z } from "zod";
 import { nodePlatform } from "../engine/node.ts";
-import { InvalidRequestError, OutOfMemoryError } from "../errors.ts";
+import { InvalidModelError, InvalidRequestError, OutOfMemoryError } from "../errors.ts";
 import type { DecoderConfig } from "../models/decoder-config.ts";
 import type { ModelFamily } from "../models/family.ts";
 import { loadModelFamily } from "../models/registry.ts";
 import type { DigitsPerToken } from "../text/word-pattern.ts";
 import { makeAdamW, standardGroups } from "../train/adamw.ts";
-import { countInitialWeights, drawInitialWeights } from "../train/initial-weights.ts";
+import { countInitialWeights, drawInitialWeights, shapeInitialWeights } from "../train/initial-weights.ts";
 import { makeModelFiles } from "../train/model-files.ts";
 import {
   checkLengths,
@@ -30,10 +30,12 @@ import type { BaseThreadSetup } from "./base-thread.ts";
 import { prepareTokenizer } from "./base-tokenizer.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { formatBytes } from "./format.ts";
+import { openGateBase } from "./gate-base.ts";
 import { outputOptions } from "./model-options.ts";
 import { createSource, openTrainingData } from "./training-data.ts";
 import {
   addRecipe,
+  parseShare,
   parseWhole,
   readUserJson,
   type TrainingSettings,
@@ -62,6 +64,16 @@ const options = {
     type: "string",
     value: "N[,N@X…]",
     help: "tokens of documents, each length from a share or a number of steps on: 256,1024@0.6; default 512 at most",
+  },
+  "repeated-share": {
+    type: "string",
+    value: "X",
+    help: "share of documents of random tokens that come again, practice in copying; default 0",
+  },
+  init: {
+    type: "string",
+    value: "DIR",
+    help: "a model of the same configuration to begin with, instead of random weights; its tokenizer too",
   },
   workers: {
     type: "string",
@@ -160,6 +172,35 @@ function drawWeights({ config }: PlannedModel, seed: number): WeightTensors {
   }
 }
 
+/** Reads the weights that a training begins with. @throws {@link InvalidModelError} when they do not fit. */
+async function readStart(
+  { config }: PlannedModel,
+  init: string | undefined,
+  signal: AbortSignal,
+): Promise<{ readonly weights: WeightTensors; readonly digest: string } | undefined> {
+  if (init === undefined) return undefined;
+  const { weights: given, digest } = await openGateBase(init, {
+    revision: undefined,
+    signal,
+    onProgress() {},
+  });
+  const arrays = new Map([...given].map(([name, { data }]) => [name, data]));
+  const weights = shapeInitialWeights(config, arrays);
+  for (const [name, { shape }] of weights) {
+    const got = given.get(name)?.shape;
+    if (String(got) === String(shape)) continue;
+    const expected = `[${shape.join(", ")}]`;
+    const what = "the model to begin with has another configuration";
+    throw new InvalidModelError({
+      where: `${init}, ${name}`,
+      what,
+      got: got ? `[${got.join(", ")}]` : "no such weight",
+      expected,
+    });
+  }
+  return { weights, digest };
+}
+
 /** Creates what computes losses and gradients: in this thread, or in several. */
 async function createObjective(
   { json, family, config, folder }: PlannedModel,
@@ -187,6 +228,7 @@ interface BaseRequest {
   readonly digitsPerToken: DigitsPerToken | undefined;
   /** Documents that are computed at once. */
   readonly workerCount: number;
+  readonly repeatedShare: number;
   readonly values: BaseValues;
 }
 
@@ -198,7 +240,8 @@ async function trainBase(context: CommandContext, request: BaseRequest): Promise
   const rates = makeSchedule(settings.schedule);
   const { out, seed, steps, tokensPerStep, schedule, checkpointSteps } = settings;
   const records = await openTrainingData(settings.dataPaths, signal);
-  const weights = drawWeights(model, seed);
+  const start = await readStart(model, values.init, signal);
+  const weights = start?.weights ?? drawWeights(model, seed);
   await using objective = await createObjective(model, weights, request);
   const folder = await prepareOutputFolder(out, settings.existing);
   const { vocabularySize } = model.config;
@@ -219,7 +262,8 @@ async function trainBase(context: CommandContext, request: BaseRequest): Promise
   // What cannot be saved in the end is told now.
   makeModelFiles({ config: model.json, tensors: new Map(), tokenizer: files });
   const packing = { packing: "join", weighsAll: true, recallWeights: { answer: 5 } } as const;
-  const source = await createSource({ records, tokenizer, settings, ...packing });
+  const { repeatedShare } = request;
+  const source = await createSource({ records, tokenizer, settings, repeatedShare, ...packing });
   const plan = {
     objective,
     source,
@@ -250,6 +294,7 @@ async function trainBase(context: CommandContext, request: BaseRequest): Promise
         ...{ seed, steps, tokensPerStep, weightDecay },
         // Sums in another order are other sums.
         ...(workerCount > 1 && { workerCount }),
+        ...(start && { init: start.digest }),
       },
     },
     memoryRemedy,
@@ -272,6 +317,7 @@ async function run(context: CommandContext): Promise<void> {
     lengths,
     weightDecay: chooseDecay(values["weight-decay"]),
     digitsPerToken: chooseDigits(values["digits-per-token"]),
+    repeatedShare: parseShare("repeated-share", values["repeated-share"] ?? "0", 0, 0.99),
     workerCount: values.workers === undefined ? 1 : parseWhole("workers", values.workers, 1),
     values,
   });

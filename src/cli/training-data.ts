@@ -9,6 +9,7 @@ import type { DataPosition, DocumentSource } from "../train/data/document-source
 import { mixDocuments } from "../train/data/mixed-documents.ts";
 import { openTrainingFiles } from "../train/data/node-training-files.ts";
 import { createRecordDocuments, type RecordDocumentsOptions } from "../train/data/record-documents.ts";
+import { createRepeatedDocuments } from "../train/data/repeated-documents.ts";
 import { openTrainingRecords, type TrainingRecords } from "../train/data/training-records.ts";
 import { weighAllTokens } from "../train/data/weigh-all-tokens.ts";
 import { factKindNames } from "../train/recall/fact-kinds.ts";
@@ -108,10 +109,12 @@ export interface SourceOptions extends Pick<RecordDocumentsOptions, "packing" | 
   readonly weighsAll: boolean;
   /** Weights of recall documents, where their file does not say. */
   readonly recallWeights: RecallWeights;
+  /** Share of documents of random tokens that come again, in [0, 1); default 0. */
+  readonly repeatedShare?: number;
 }
 
-/** Creates the source of a training's documents. @throws {@link InvalidRequestError} {@link FileError} */
-export async function createSource(options: SourceOptions): Promise<DocumentSource> {
+/** Chooses documents of the data and recall documents. */
+async function createMeaningfulSource(options: SourceOptions): Promise<DocumentSource> {
   const { records, tokenizer, settings, weighsAll, recallWeights, packing, minTokens } = options;
   const { seed, recallShare, recallFile } = settings;
   const own = createRecordDocuments(records, tokenizer, {
@@ -143,6 +146,19 @@ export async function createSource(options: SourceOptions): Promise<DocumentSour
     { source: recall, share: recallShare },
   ];
   return mixDocuments(shares, seed);
+}
+
+/** Creates the source of a training's documents. @throws {@link InvalidRequestError} {@link FileError} */
+export async function createSource(options: SourceOptions): Promise<DocumentSource> {
+  const { repeatedShare = 0, tokenizer, settings } = options;
+  const source = await createMeaningfulSource(options);
+  if (repeatedShare === 0) return source;
+  const { seed } = settings;
+  const shares = [
+    { source, share: 1 - repeatedShare },
+    { source: createRepeatedDocuments(tokenizer, seed), share: repeatedShare },
+  ];
+  return mixDocuments(shares, seed + 1);
 }
 
 /** Counts the records, and rests of records, that a source has skipped since they were too short. */

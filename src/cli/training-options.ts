@@ -81,7 +81,7 @@ export function parseWhole(name: string, text: string, least: number): number {
 }
 
 /** Parses a number of a range, both ends included. @throws {@link InvalidRequestError} */
-function parseShare(name: string, text: string, low: number, high: number): number {
+export function parseShare(name: string, text: string, low: number, high: number): number {
   const got = parseNumber(name, text);
   if (got >= low && got <= high) return got;
   const expected = `a number from ${low} to ${high}`;
