@@ -288,6 +288,18 @@ describe("createRecallDocuments", () => {
     }
   });
 
+  it("draws a plan again that has no room, and gives up where none has", async () => {
+    // Tokens of this tokenizer are bytes: one fact and a question fit, five and five do not.
+    const ranges = [{ ...range, factCount: [1, 5], questionCount: [1, 5], inventedShare: 0.5 }] as const;
+    const source = create({ ranges });
+    for (let index = 0; index < 20; index++) {
+      const { document } = await source.read({ document: index }, 400);
+      expect(document.usedTokens).toBeGreaterThan(100);
+      expect(await source.read({ document: index }, 400)).toMatchObject({ document });
+    }
+    await expect(source.read(source.start, 60)).rejects.toThrow(/lengthTokens/);
+  });
+
   it("has another identity for other options", () => {
     const others = [
       create(),

@@ -18,6 +18,7 @@ import {
   wordQuestion,
   wordStatement,
 } from "./facts.ts";
+import { inventFact } from "./invented-words.ts";
 import type { Prose } from "./prose.ts";
 import type { QuestionFrame } from "./question-frames.ts";
 
@@ -43,6 +44,8 @@ export interface RecallPlan {
   readonly split: FactSplit;
   /** The kinds of facts; default all. */
   readonly kinds?: readonly FactKindName[];
+  /** Share of the facts whose names and values are words that no list has, in [0, 1]; default 0. */
+  readonly inventedShare?: number;
 }
 
 /** Is what documents are made with. */
@@ -150,9 +153,12 @@ interface Content {
 function drawContent(draws: RandomDraws, plan: RecallPlan, frame: QuestionFrame): Content {
   const { split, kinds = factKindNames } = plan;
   const kept = new Set<string>();
-  const facts = Array.from({ length: plan.factCount }, (_, index) =>
-    drawFact(draws, kinds, split.words, index < plan.changedCount ? 2 : 1, kept),
-  );
+  const { inventedShare = 0 } = plan;
+  const facts = Array.from({ length: plan.factCount }, (_, index) => {
+    const fact = drawFact(draws, kinds, split.words, index < plan.changedCount ? 2 : 1, kept);
+    // Without a draw where none are wanted: documents without invented names are what they were.
+    return inventedShare > 0 && draws.uniform() < inventedShare ? inventFact(draws, fact, kept) : fact;
+  });
   const tellings = facts.map((fact) =>
     fact.values.map((_, version) => ({
       fact,

@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import { InternalError, InvalidRequestError } from "../../errors.ts";
+import { InternalError, InvalidRequestError, isEdgeInfiniteError } from "../../errors.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 import {
   checkLength,
@@ -44,6 +44,8 @@ export interface RecallRange {
   /** One is drawn for a document; default none. */
   readonly distractors?: readonly RecallPlan["distractors"][];
   readonly kinds?: readonly FactKindName[];
+  /** Default 0. */
+  readonly inventedShare?: number;
 }
 
 /** Weighs the losses of a document's parts. */
@@ -70,6 +72,8 @@ export interface RecallDocumentsOptions {
 
 const positionSchema = z.object({ document: positionCount });
 
+/** How often a plan is drawn again when long names leave it no room. */
+const mostAttempts = 16;
 const noDistractors: RecallPlan["distractors"] = { share: 0, style: "words" };
 
 function drawRange(draws: RandomDraws, all: readonly RecallRange[], lengthTokens: number): RecallRange {
@@ -96,7 +100,15 @@ function drawPlan(
   lengthTokens: number,
   split: FactSplit,
 ): RecallPlan {
-  const { factCount, changedShare = 0, questionCount, absentCount = [0, 0], placement, kinds } = range;
+  const {
+    factCount,
+    changedShare = 0,
+    questionCount,
+    absentCount = [0, 0],
+    placement,
+    kinds,
+    inventedShare,
+  } = range;
   const facts = draws.whole(...factCount);
   return {
     lengthTokens,
@@ -109,6 +121,7 @@ function drawPlan(
     distractors: draws.pick(range.distractors ?? [noDistractors]),
     split,
     ...(kinds && { kinds }),
+    ...(inventedShare !== undefined && { inventedShare }),
   };
 }
 
@@ -125,7 +138,7 @@ function weigh({ parts }: RecallDocument, weights: RecallWeights): WeightedPart[
 }
 
 /**
- * Creates recall documents to train on.
+ * Creates recall documents to train on. A plan that has no room in its document is drawn again.
  * @throws {@link InvalidRequestError} when there are no ranges or frames, or a share is not positive.
  */
 export function createRecallDocuments(tokenizer: Tokenizer, options: RecallDocumentsOptions): DocumentSource {
@@ -145,13 +158,13 @@ export function createRecallDocuments(tokenizer: Tokenizer, options: RecallDocum
   const paddingId = tokenizer.eosTokenId ?? 0;
   const continuation = { addSpecialTokens: false, continuation: true };
   const countTokens = (text: string): number => tokenizer.encode(text, continuation).length;
-  const make = async (
-    index: number,
+  const makeFrom = async (
+    begin: () => RandomDraws,
     lengthTokens: number,
     signal?: AbortSignal,
   ): Promise<TrainingDocument> => {
     for (let slack = 0; slack < lengthTokens; ) {
-      const draws = createDraws(seed, "recall document", index);
+      const draws = begin();
       const plan = drawPlan(
         draws,
         drawRange(draws, ranges, lengthTokens),
@@ -173,6 +186,22 @@ export function createRecallDocuments(tokenizer: Tokenizer, options: RecallDocum
       slack += surplus;
     }
     throw new InternalError({ where: "createRecallDocuments", what: "a document keeps being too long" });
+  };
+  const make = async (
+    index: number,
+    lengthTokens: number,
+    signal?: AbortSignal,
+  ): Promise<TrainingDocument> => {
+    for (let attempt = 0; ; attempt++) {
+      // The first keeps the draws that documents had before plans were drawn again.
+      const numbers = attempt === 0 ? [index] : [index, attempt];
+      try {
+        return await makeFrom(() => createDraws(seed, "recall document", ...numbers), lengthTokens, signal);
+      } catch (error) {
+        const hasNoRoom = isEdgeInfiniteError(error) && error.code === "invalid-request";
+        if (!hasNoRoom || attempt === mostAttempts) throw error;
+      }
+    }
   };
   return {
     identity: JSON.stringify({
