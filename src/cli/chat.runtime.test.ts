@@ -45,6 +45,16 @@ async function readTurns(
     .map(({ newTokens, reusedTokens }) => ({ newTokens, reusedTokens }));
 }
 
+describe("edgeinfinite chat without a model", () => {
+  it("talks with the model of the package, and says so", async () => {
+    const { status, stderr } = await runCommand(["chat", ...limits], { stdin: "Who are you?\n" });
+    expect(status).toBe(0);
+    expect(stderr).toMatch(
+      /^notice: no --model was given, so this is the small one of the package, default\//m,
+    );
+  });
+});
+
 describe("edgeinfinite chat from a pipe", () => {
   it("takes each line as a turn, skips empty ones, and writes answers only to stdout", async () => {
     const { status, stdout, stderr } = await chat(["Hello", "", "How are you?"], ["--quiet"]);

@@ -15,7 +15,6 @@ import {
   memoryOptions,
   modelOptions,
   outputOptions,
-  requireModel,
   toGenerateOptions,
   toLoadOptions,
 } from "./model-options.ts";
@@ -177,10 +176,14 @@ async function openConversation(
 async function chat(context: CommandContext): Promise<void> {
   const { terminal, signal } = context;
   const { values, positionals } = parseArguments("chat", options, context.argv);
-  const modelName = requireModel(values.model ?? positionals[0], "chat");
   const loadOptions = toLoadOptions(values);
   const generate = toGenerateOptions(values);
-  await using model = await openModel(terminal, modelName, { ...loadOptions, signal }, values);
+  await using model = await openModel(
+    terminal,
+    values.model ?? positionals[0],
+    { ...loadOptions, signal },
+    values,
+  );
   requireChatTemplate(model);
   const conversation = await openConversation(context, model, values);
   if (terminal.isInputInteractive && !values.quiet)
@@ -190,7 +193,7 @@ async function chat(context: CommandContext): Promise<void> {
 
 /** Is `edgeinfinite chat`. */
 export const chatCommand: Command = {
-  usage: "--model M [--system TEXT] [--file FILE]… [options]",
+  usage: "[--model M] [--system TEXT] [--file FILE]… [options]",
   description:
     "Talks with a model. Each turn reads only what is new, so that long conversations stay quick, in constant\n" +
     "memory. At the prompt, /help lists commands. From a pipe, each line is a turn.",

@@ -3,7 +3,7 @@
  */
 
 import { isEdgeInfiniteError } from "../errors.ts";
-import { readPackageVersion } from "../files/node-package-version.ts";
+import { readPackageVersion } from "../files/node-package.ts";
 import { formatDefinitions, formatOptions, usageError } from "./arguments.ts";
 import type { Command } from "./command.ts";
 import { type CommandEntry, commands } from "./commands.ts";

@@ -45,7 +45,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./train-gate.ts")).trainGateCommand,
   },
   demo: {
-    summary: "reads a long made-up document with a tiny model, in constant memory",
+    summary: "hides facts in a long document, reads it in constant memory, and asks for them",
     load: async () => (await import("./demo.ts")).demoCommand,
   },
 };

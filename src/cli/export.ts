@@ -8,19 +8,12 @@ import type { LoadProgress } from "../engine/load-model.ts";
 import { type OptionValues, parseArguments, usageError } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { formatBytes, formatTable } from "./format.ts";
-import {
-  memoryOptions,
-  modelOptions,
-  outputOptions,
-  requireModel,
-  toDType,
-  toMemoryOptions,
-} from "./model-options.ts";
+import { memoryOptions, outputOptions, requireModel, toDType, toMemoryOptions } from "./model-options.ts";
 import { formatDownload, tellNotice } from "./open-model.ts";
 import { StatusLine } from "./progress.ts";
 
 const options = {
-  model: modelOptions.model,
+  model: { type: "string", value: "M", help: "a folder, a .gguf file, or a hub name like org/name" },
   out: { type: "string", value: "DIR", help: "the folder to make" },
   force: { type: "boolean", help: "replaces an earlier export in that folder" },
   ...memoryOptions,

@@ -3,7 +3,6 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTemporaryFolder, type TemporaryFolder } from "../../test/support/command-terminal.ts";
 import { createTinyModelFolder } from "../testing/index.ts";
-import { writeDocument } from "./demo-document.ts";
 
 const main = fileURLToPath(new URL("./main.ts", import.meta.url));
 let folder: TemporaryFolder;
@@ -13,7 +12,7 @@ let book: string;
 beforeAll(async () => {
   folder = await createTemporaryFolder();
   model = await folder.writeModel(createTinyModelFolder());
-  book = await folder.writeFile("book.txt", [...writeDocument(30_000_000)].join(""));
+  book = await folder.writeFile("book.txt", "The rain fell on the old mill all day. ".repeat(750_000));
 });
 
 afterAll(() => folder[Symbol.asyncDispose]());

@@ -34,7 +34,11 @@ export const memoryOptions = {
 
 /** Choose a model and where it runs. */
 export const modelOptions = {
-  model: { type: "string", value: "M", help: "a folder, a .gguf file, or a hub name like org/name" },
+  model: {
+    type: "string",
+    value: "M",
+    help: "a folder, a .gguf file, or a hub name like org/name; left out, the small model of the package",
+  },
   device: { type: "string", value: "D", help: "cpu (the default) or webgpu" },
   threads: { type: "string", value: "N", help: "threads within an operator; default one a physical core" },
 } as const;

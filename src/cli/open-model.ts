@@ -6,6 +6,7 @@ import type { LoadOptions, LoadProgress } from "../engine/load-model.ts";
 import type { Model } from "../engine/model.ts";
 import { loadModel } from "../engine/node.ts";
 import { InvalidModelError } from "../errors.ts";
+import { embeddedModelName } from "../files/embedded-model.ts";
 import type { ModelFolder } from "../files/model-folder.ts";
 import { formatBytes } from "./format.ts";
 import { fitParts, formatBar, StatusLine } from "./progress.ts";
@@ -32,21 +33,28 @@ export function tellNotice(terminal: Terminal, { json, quiet }: OutputMode, text
   return json ? terminal.stdout.json({ type: "notice", text }) : terminal.stderr.line(`notice: ${text}`);
 }
 
-/** Loads a model. @throws as `loadModel` does. */
+/**
+ * Loads a model.
+ * @param model - the package's own when it is left out, which is told.
+ * @throws as `loadModel` does.
+ */
 export async function openModel(
   terminal: Terminal,
-  model: string | ModelFolder,
+  model: string | ModelFolder | undefined,
   options: LoadOptions & { readonly signal: AbortSignal },
   mode: OutputMode,
 ): Promise<Model> {
   const status = new StatusLine(terminal.stderr, !mode.quiet);
-  const name = typeof model === "string" ? model : model.name;
+  const from = model ?? embeddedModelName;
+  const name = typeof from === "string" ? from : from.name;
   status.show((columns) => fitParts([`loading ${name}`], columns));
   try {
     const onProgress = (progress: LoadProgress): void =>
       status.show((columns) => formatDownload(progress, columns));
-    const loaded = await loadModel(model, { ...options, onProgress });
+    const loaded = await loadModel(from, { ...options, onProgress });
     await status.clear();
+    const own = `no --model was given, so this is the small one of the package, ${loaded.name}`;
+    if (model === undefined) await tellNotice(terminal, mode, own);
     for (const notice of loaded.notices) await tellNotice(terminal, mode, notice);
     return loaded;
   } finally {

@@ -12,13 +12,12 @@ import {
 } from "../../test/support/command-terminal.ts";
 import { loadModel } from "../engine/node.ts";
 import { createTinyAdapterFolder, createTinyModelFolder } from "../testing/index.ts";
-import { writeDocument } from "./demo-document.ts";
 
 let folder: TemporaryFolder;
 let model: string;
 let adapter: string;
 let book: string;
-const bookText = [...writeDocument(20_000)].join("");
+const bookText = "The rain fell on the old mill all day.\n\n".repeat(500);
 const context = ["--sinks", "4", "--window", "64", "--segment", "32", "--threads", "1"];
 
 beforeAll(async () => {
@@ -233,9 +232,19 @@ describe("Ctrl-C", () => {
   });
 });
 
+describe("without --model", () => {
+  it("runs the model of the package, and says so", async () => {
+    const { status, stdout, stderr } = await runCommand(["run", "--max-new-tokens", "2", "--json", "Hello"]);
+    expect([status, stderr]).toEqual([0, ""]);
+    const notices = parseJsonLines(stdout).filter(({ type }) => type === "notice");
+    expect(notices.map(({ text }) => text).join("\n")).toMatch(
+      /no --model was given, so this is the small one of the package, default\//,
+    );
+  });
+});
+
 describe("bad input", () => {
   it.each<[string, number, readonly string[]]>([
-    ["no model", 2, ["Hello"]],
     ["a missing folder", 5, ["--model", "./nowhere", "Hello"]],
     ["an unknown option", 2, ["--model", "M", "--frob", "Hello"]],
     ["no new tokens", 2, ["--model", "M", "--max-new-tokens", "0", "Hello"]],

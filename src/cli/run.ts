@@ -14,7 +14,6 @@ import {
   memoryOptions,
   modelOptions,
   outputOptions,
-  requireModel,
   toGenerateOptions,
   toLoadOptions,
 } from "./model-options.ts";
@@ -153,14 +152,13 @@ class Run {
 async function run(context: CommandContext): Promise<void> {
   const { terminal, signal } = context;
   const { values, positionals } = parseArguments("run", options, context.argv);
-  const modelName = requireModel(values.model, "run");
   const loadOptions = toLoadOptions(values);
   const generate = toGenerateOptions(values);
   const { files, prompt } = chooseInput(values, positionals, terminal);
   if (values.save !== undefined) await assertCanSave(values.save);
   const message = values.chat ? prompt : undefined;
   const input = await openInputText({ files, prompt: values.chat ? "" : prompt, stdin: terminal.stdin });
-  await using model = await openModel(terminal, modelName, { ...loadOptions, signal }, values);
+  await using model = await openModel(terminal, values.model, { ...loadOptions, signal }, values);
   if (values.chat) requireChatTemplate(model);
   const start =
     values.load === undefined
@@ -180,7 +178,7 @@ async function run(context: CommandContext): Promise<void> {
 
 /** Is `edgeinfinite run`. */
 export const runCommand: Command = {
-  usage: "[prompt…] --model M [--file FILE]… [options]",
+  usage: "[prompt…] [--model M] [--file FILE]… [options]",
   description:
     "Reads files, stdin and the prompt, in this order, through one session of constant memory, and writes what\n" +
     "the model continues with. Ctrl-C stops cleanly and says how much was read.",

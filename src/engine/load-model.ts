@@ -42,7 +42,7 @@ export interface LoadProgress {
 
 /** Chooses how a model is loaded. */
 export interface LoadOptions extends MemoryOptions {
-  /** A folder, hub id or opened folder with a trained memory gate. */
+  /** A folder, hub id or opened folder with a trained memory; by default the model's own, where it brings one. */
   readonly adapter?: string | ModelFolder;
   /** Where it runs: `cpu` (the default in Node), `webgpu`, `wasm`. */
   readonly device?: string;

@@ -67,6 +67,14 @@ function choosePolicy(
   return (context?.slotTokens ?? 0) === 0 ? "streaming" : "keydiff";
 }
 
+/** Returns the memory that comes with a model for a policy; undefined when there is none. */
+function findOwnAdapter(
+  { adapters }: ModelFolder,
+  policy: MemoryOptions["policy"] = "auto",
+): ModelFolder | undefined {
+  return policy === "auto" ? adapters?.values().next().value : adapters?.get(policy);
+}
+
 /** What the user asks for is held to; what an adapter was trained with goes as far as the policy can use it. */
 function chooseContext(
   policy: PolicyName,
@@ -110,7 +118,7 @@ function noticesOf(
 }
 
 /**
- * Opens a model and its adapter; reads headers only.
+ * Opens a model and an adapter, or the one that comes with the model; reads headers only.
  * @throws {@link FileError} {@link InvalidModelError} {@link UnsupportedError} {@link InvalidRequestError}
  */
 export async function openModelParts(
@@ -127,7 +135,8 @@ export async function openModelParts(
   };
   try {
     const { family, config } = weights;
-    if (adapterFolder !== undefined) adapter = await openAdapter(adapterFolder, signal);
+    const chosen = adapterFolder ?? findOwnAdapter(folder, options.policy);
+    if (chosen !== undefined) adapter = await openAdapter(chosen, signal);
     const { geometry } = config;
     const name = choosePolicy(options, adapter, geometry);
     const context = chooseContext(name, options.context ?? {}, adapter?.context ?? {}, geometry.maxPositions);

@@ -78,7 +78,8 @@ export const nodePlatform: Platform = {
 
 /**
  * Loads a model from a folder or the Hugging Face hub.
- * @param model a folder or GGUF file, a hub id such as `org/name` or `org/name/FILE.gguf`, or an opened folder.
+ * @param model a folder or GGUF file, a hub id such as `org/name` or `org/name/FILE.gguf`, `default` for the package's
+ * own with its adapter, or an opened folder.
  * @throws {@link FileError} {@link InvalidModelError} {@link UnsupportedError} {@link InvalidRequestError}
  * {@link OutOfMemoryError} {@link RuntimeMissingError}; the signal's reason on abort.
  */

@@ -5,7 +5,7 @@ import { keepWebgpu } from "../../test/support/keep-webgpu.ts";
 import { UnsupportedError } from "../errors.ts";
 import { createWebRuntime } from "../runtime/web.ts";
 import { createTinyModelFolder } from "../testing/tiny-model.ts";
-import { loadModel } from "./web.ts";
+import { estimateMemory, loadModel } from "./web.ts";
 
 const page = crossOriginIsolated ? "an isolated page" : "a page that is not isolated";
 
@@ -20,6 +20,11 @@ it(`refuses float16 on WebAssembly in ${page}`, async () => {
   await expect(loading).rejects.toThrow(
     /^dtype: onnxruntime-web wasm does not multiply in float16.*Choose dtype "q8" or "f32"\.$/,
   );
+});
+
+it(`finds the package's own model by the name default in ${page}`, async () => {
+  const { weightBytes } = await estimateMemory("default");
+  expect(weightBytes).toBeGreaterThan(2.5e6);
 });
 
 if (crossOriginIsolated) {

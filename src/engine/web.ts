@@ -4,6 +4,7 @@
 
 import { UnsupportedError } from "../errors.ts";
 import { collectBytes } from "../files/byte-source.ts";
+import { embeddedModelName, openEmbeddedModel } from "../files/embedded-model.ts";
 import { httpModelFolder } from "../files/http-folder.ts";
 import { parseHubAddress } from "../files/hub.ts";
 import { openHubFolder } from "../files/hub-folder.ts";
@@ -30,6 +31,18 @@ async function openFolder(
   { revision, signal, onProgress, headersOnly = false }: OpenFolderOptions,
 ): Promise<ModelFolder> {
   const store = headersOnly ? undefined : await openOpfsStore();
+  const openAddress = (address: string): ModelFolder => {
+    const folder = httpModelFolder(address);
+    return store === undefined ? folder : storedHttpFolder(store, folder, onProgress);
+  };
+  if (addressOrId === embeddedModelName) {
+    // dist/engine/ lies as deep as src/engine/.
+    const addressOf = (path: string): string => new URL(`../../${path}`, import.meta.url).href;
+    return openEmbeddedModel(
+      (path, file) => openAddress(addressOf(file === undefined ? path : `${path}/${file}`)),
+      signal,
+    );
+  }
   const onHub = parseHubAddress(addressOrId);
   if (onHub !== undefined) {
     const options = { revision, signal };
@@ -38,8 +51,7 @@ async function openFolder(
   }
   const base = typeof location === "undefined" ? undefined : location.href;
   const address = URL.canParse(addressOrId, base) ? new URL(addressOrId, base).href : addressOrId;
-  const folder = httpModelFolder(address);
-  return store === undefined ? folder : storedHttpFolder(store, folder, onProgress);
+  return openAddress(address);
 }
 
 const webPlatform: Platform = {
@@ -70,7 +82,7 @@ const webPlatform: Platform = {
 /**
  * Loads a model from the Hugging Face hub or a web server.
  * @param model a hub id such as `org/name` or `org/name/FILE.gguf`, an address such as `/models/mine` or
- * `/models/mine.gguf`, or an opened folder.
+ * `/models/mine.gguf`, `default` for the package's own where its folder is served as it is, or an opened folder.
  * @throws {@link FileError} {@link InvalidModelError} {@link UnsupportedError} {@link InvalidRequestError}
  * {@link OutOfMemoryError} {@link RuntimeMissingError}; the signal's reason on abort.
  */

@@ -15,6 +15,8 @@ export interface ModelFolder {
   readonly path?: string;
   /** The file in it that was asked for, where it was not the folder as a whole. */
   readonly file?: string;
+  /** Trained memories that come with the model, by the policy that each is for, the best first. */
+  readonly adapters?: ReadonlyMap<string, ModelFolder>;
   /** Lists the files directly in it; nothing where the place does not tell. */
   list(signal?: AbortSignal): Promise<readonly string[]>;
   /** Tells whether a file is there. */

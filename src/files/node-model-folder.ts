@@ -6,12 +6,14 @@ import { readdir, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { FileError } from "../errors.ts";
+import { embeddedModelName, openEmbeddedModel } from "./embedded-model.ts";
 import { ggufPartNames } from "./gguf-parts.ts";
 import { parseHubAddress } from "./hub.ts";
 import { type ModelFolder, makeModelFolder, missingFileError } from "./model-folder.ts";
 import { openDiskSource } from "./node-disk.ts";
 import { isFile } from "./node-hub-cache.ts";
 import { downloadHubModel, type HubDownloadOptions } from "./node-hub-download.ts";
+import { packagePath } from "./node-package.ts";
 import { systemErrorCode, systemFileError } from "./node-system-error.ts";
 
 /**
@@ -59,7 +61,7 @@ function looksLikePath(text: string): boolean {
 
 /**
  * Opens a model or adapter by its folder on disk or its name on the hub; a model also by its GGUF file.
- * What exists on disk wins; else `org/name` or `org/name/FILE.gguf` is looked up in the hub cache and downloaded.
+ * `default` is the model of this package. What exists on disk wins; else `org/name` or `org/name/FILE.gguf` is looked up in the hub cache and downloaded.
  * @throws {@link FileError} when a path is missing or a file, or the download fails;
  * the signal's reason on abort.
  */
@@ -68,6 +70,8 @@ export async function openNodeModelFolder(
   options: HubDownloadOptions = {},
 ): Promise<ModelFolder> {
   options.signal?.throwIfAborted();
+  if (pathOrId === embeddedModelName)
+    return openEmbeddedModel((path, file) => diskModelFolder(packagePath(path), file), options.signal);
   const isHome = pathOrId === "~" || pathOrId.startsWith("~/");
   const path = isHome ? join(homedir(), pathOrId.slice(1)) : pathOrId;
   const kind = path === "" ? "missing" : await pathKind(path);

@@ -11,7 +11,7 @@ import { InvalidRequestError, isEdgeInfiniteError, UnsupportedError } from "../.
 import type { ModelFolder } from "../../files/model-folder.ts";
 import { writeFileAtomic } from "../../files/node-atomic-write.ts";
 import { diskModelFolder } from "../../files/node-model-folder.ts";
-import { readPackageVersion } from "../../files/node-package-version.ts";
+import { readPackageVersion } from "../../files/node-package.ts";
 import { systemErrorCode, systemFileError } from "../../files/node-system-error.ts";
 import { checkOptions, holdWeights, identify, type LoadOptions, openParts } from "../load-model.ts";
 import { resolveDType } from "../memory-estimate.ts";
