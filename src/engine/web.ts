@@ -36,8 +36,9 @@ async function openFolder(
     return store === undefined ? folder : storedHttpFolder(store, folder, onProgress);
   };
   if (addressOrId === embeddedModelName) {
-    // dist/engine/ lies as deep as src/engine/.
-    const addressOf = (path: string): string => new URL(`../../${path}`, import.meta.url).href;
+    // dist/engine/ lies as deep as src/engine/. Bundlers would take a literal for an asset of theirs.
+    const packageFolder = "../../";
+    const addressOf = (path: string): string => new URL(packageFolder + path, import.meta.url).href;
     return openEmbeddedModel(
       (path, file) => openAddress(addressOf(file === undefined ? path : `${path}/${file}`)),
       signal,
