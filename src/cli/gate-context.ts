@@ -7,17 +7,19 @@ import type { GateValues } from "./gate-options.ts";
 import { parseWhole } from "./training-options.ts";
 
 /**
- * Chooses the sizes from options, and defaults that fit the model.
- * @param slotTokens - B.
+ * Chooses the sizes from options, from what is known, and defaults that fit the model.
  * @throws {@link InvalidRequestError} when they are no sizes, or exceed the model's trained positions.
  */
 function chooseContext(
   { sinks, window, segment }: GateValues,
   maxPositions: number,
   slotTokens: number,
+  known: Partial<ContextSettings>,
 ): ContextSettings {
   const context = {
     ...fitDefaultContext(maxPositions, slotTokens),
+    ...known,
+    slotTokens,
     ...(sinks !== undefined && { sinkTokens: parseWhole("sinks", sinks, 0) }),
     ...(window !== undefined && { windowTokens: parseWhole("window", window, 1) }),
     ...(segment !== undefined && { segmentTokens: parseWhole("segment", segment, 2) }),
@@ -49,13 +51,15 @@ export function varyContext(context: ContextSettings): readonly ContextSettings[
 /**
  * Chooses the sizes that steps take in turn; the first, which was asked for, has the most tokens.
  * @param slotTokens - B.
+ * @param known - the sizes of an adapter, which options override.
  * @throws {@link InvalidRequestError} when they are no sizes, or exceed the model's trained positions.
  */
 export function chooseContexts(
   values: GateValues,
   maxPositions: number,
   slotTokens: number,
+  known: Partial<ContextSettings> = {},
 ): readonly [ContextSettings, ...ContextSettings[]] {
-  const context = chooseContext(values, maxPositions, slotTokens);
+  const context = chooseContext(values, maxPositions, slotTokens, known);
   return values["fixed-context"] ? [context] : [context, ...varyContext(context).slice(1)];
 }

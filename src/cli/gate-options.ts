@@ -11,27 +11,33 @@ const own = {
   recipe: {
     type: "string",
     value: "R",
-    help: "lm: every token behind the window is learned; sft: completions and answers alone; retention: which tokens full attention comes back to",
+    help: "lm: every token behind the window is learned; sft: completions and answers alone; retention: which tokens full attention comes back to; distill: what full attention predicts",
   },
   variant: {
     type: "string",
     value: "V",
-    help: "paper (recipes lm and sft) or plus (retention); default: the recipe's",
+    help: "paper (recipes lm, sft and distill) or plus (retention and distill); default: the recipe's, or that of --init",
+  },
+  init: { type: "string", value: "A", help: "distill: the adapter to begin with; for plus one of retention" },
+  "slot-bias": { type: "boolean", help: "distill, plus: trains a bias of the slots" },
+  "linear-memory": {
+    type: "boolean",
+    help: "distill, plus: trains gates of a linear memory that what leaves the slots goes into",
   },
   rank: {
     type: "string",
     value: "R",
-    help: "inner width of a gate, default 16, or of a retention score, default 32",
+    help: "inner width of a gate, default 16, of a retention score, default 32, or of a bias, default 8",
   },
   "gate-bias": {
     type: "string",
     value: "X",
-    help: "lm, sft: where gates begin; default -4: 1.8% open",
+    help: "lm, sft, distill: where gates begin; default -4: 1.8% open",
   },
   slots: {
     type: "string",
     value: "B",
-    help: "plus: older tokens a layer and head that stay exact; default 128, or an eighth of the trained positions",
+    help: "plus: older tokens a layer and head that stay exact; default those of --init, or 128, or an eighth of the trained positions",
   },
   segments: {
     type: "string",
@@ -41,7 +47,7 @@ const own = {
   length: {
     type: "string",
     value: "N",
-    help: "retention: tokens of a document; default the trained positions, at most 2048",
+    help: "retention, distill: tokens of a document; default the trained positions, at most 2048",
   },
   "fixed-context": {
     type: "boolean",
@@ -69,4 +75,12 @@ export const gateOptions: typeof own &
 export type GateValues = OptionValues<typeof gateOptions>;
 
 /** Lists the options that only some recipes take. */
-export const ownOptions = ["gate-bias", "slots", "segments", "length"] as const;
+export const ownOptions = [
+  "gate-bias",
+  "slots",
+  "segments",
+  "length",
+  "init",
+  "slot-bias",
+  "linear-memory",
+] as const;

@@ -3,7 +3,7 @@
  * attention over whole documents comes back to. It makes an adapter without a linear memory.
  */
 
-import { drawInitialRetention } from "../train/initial-retention.ts";
+import { drawInitialRetention } from "../train/initial-networks.ts";
 import { createRetentionObjective } from "../train/retention-objective.ts";
 import { firstFarPosition } from "../train/teacher-attention.ts";
 import { chooseContexts } from "./gate-context.ts";

@@ -5,7 +5,7 @@
 import type { AdapterDesign } from "../memory/adapter.ts";
 import { type ContextSettings, localCapacityTokens } from "../memory/geometry.ts";
 import { createPolicy } from "../memory/policies.ts";
-import { assertClosedGates } from "../train/closed-gates.ts";
+import { assertClosedGates, startToleranceNats } from "../train/closed-gates.ts";
 import { drawInitialGates } from "../train/initial-gates.ts";
 import { createSegmentObjective } from "../train/segment-objective.ts";
 import { describeWeights, type WeightTensors } from "../train/weight-tensors.ts";
@@ -13,10 +13,8 @@ import { parseNumber } from "./arguments.ts";
 import type { GateBase } from "./gate-base.ts";
 import { chooseContexts } from "./gate-context.ts";
 import type { GateRecipe, GateRequest, GateTraining } from "./gate-recipe.ts";
+import { adapterInTraining } from "./initial-adapter.ts";
 import { parseWhole } from "./training-options.ts";
-
-/** The most that the loss of a token may differ from the frozen model's at step 0, nats. */
-const startToleranceNats = 0.05;
 
 function makeModels(
   { folder, family, config, weights }: GateBase,
@@ -24,14 +22,7 @@ function makeModels(
   design: AdapterDesign,
 ): Parameters<typeof createSegmentObjective>[0]["makeModel"] {
   const tensors = describeWeights(weights);
-  const adapter = {
-    name: "in training",
-    baseModel: undefined,
-    design,
-    context: {},
-    tensors: describeWeights(trained),
-    close: async () => {},
-  } as const;
+  const adapter = adapterInTraining(design, trained);
   return (context: ContextSettings) => {
     const policy = createPolicy(design.variant, { geometry: config.geometry, context, adapter });
     const inference = family.buildInferenceGraph(folder.name, config, tensors, policy);

@@ -12,6 +12,7 @@ import { prepareOutputFolder, writeOutputFiles } from "../train/node-output-fold
 import { makeSchedule } from "../train/schedule.ts";
 import { parseArguments, parseChoice, usageError } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
+import { distillRecipe } from "./distill-recipe.ts";
 import { assertUnchanged, type GateBase, openGateBase } from "./gate-base.ts";
 import { type GateValues, gateOptions, ownOptions } from "./gate-options.ts";
 import type { GateRecipe, GateTraining } from "./gate-recipe.ts";
@@ -28,7 +29,12 @@ import { tellTrained, tellTrainingStart } from "./training-summary.ts";
 
 const command = "train gate";
 
-const recipes = { lm: lmRecipe, sft: sftRecipe, retention: retentionRecipe } as const;
+const recipes = {
+  lm: lmRecipe,
+  sft: sftRecipe,
+  retention: retentionRecipe,
+  distill: distillRecipe,
+} as const;
 type RecipeName = keyof typeof recipes;
 const recipeNames = Object.keys(recipes) as RecipeName[];
 
@@ -189,11 +195,11 @@ async function run(context: CommandContext): Promise<void> {
 
 /** Is `edgeinfinite train gate`. */
 export const trainGateCommand: Command = {
-  usage: "--model M --data PATH[,PATH…] --recipe lm|sft|retention --out DIR [options]",
+  usage: "--model M --data PATH[,PATH…] --recipe lm|sft|retention|distill --out DIR [options]",
   description:
     "Trains what joins a memory to a checkpoint and writes it as an adapter. The checkpoint is only read. lm and sft\n" +
     "train gates of variant paper, which begin shut and so leave the model as it is; retention trains the score by\n" +
-    "which variant plus keeps tokens. Ctrl-C saves a checkpoint; --resume goes on from the last one to the same\n" +
+    "which variant plus keeps tokens, and distill adds to such an adapter a bias of its slots. Ctrl-C saves a checkpoint; --resume goes on from the last one to the same\n" +
     "adapter, bit for bit.",
   options: gateOptions,
   run,

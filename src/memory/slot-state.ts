@@ -72,6 +72,7 @@ export class SlotState implements MemoryState {
   readonly #parts: SlotParts;
   #length: number;
   #commits: number;
+  #lastChosen: Int32Array | undefined;
   /** The bias as it was last fed: until the next commit it is the same. */
   #lastBias: { readonly commitCount: number; readonly tensor: HostTensor } | undefined;
 
@@ -160,6 +161,14 @@ export class SlotState implements MemoryState {
 
   get path(): "base" | "gated" {
     return hasGatedPath(this.#design) && this.#commits > 0 ? "gated" : "base";
+  }
+
+  /**
+   * What the last commit kept, `[N, K, B]`: for each layer and head ascending indices into its B + T candidates;
+   * undefined before the first one, and in a state that was restored.
+   */
+  get lastChosen(): Int32Array | undefined {
+    return this.#lastChosen;
   }
 
   get meanGateOpening(): readonly number[] {
@@ -282,6 +291,7 @@ export class SlotState implements MemoryState {
     }
     numbers.keep(chosen, { from: S, count: B + T, keep: B });
     this.#commits += 1;
+    this.#lastChosen = chosen;
     releaseTensors(outputs);
   }
 

@@ -14,6 +14,9 @@ export interface StartLoss {
   readonly frozenLoss: number;
 }
 
+/** The most that the loss of a token may differ from the frozen model's where gates begin, nats. */
+export const startToleranceNats = 0.05;
+
 /** Documents that are tried before giving up on one with a loss past the window. */
 const mostTried = 32;
 

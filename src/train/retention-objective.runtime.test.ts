@@ -5,7 +5,7 @@ import { createNodeRuntime } from "../runtime/node.ts";
 import { createTinyModelFolder } from "../testing/tiny-model.ts";
 import { makeAdamW } from "./adamw.ts";
 import type { DataPosition, TrainingDocument } from "./data/document-source.ts";
-import { drawInitialRetention } from "./initial-retention.ts";
+import { drawInitialRetention } from "./initial-networks.ts";
 import type { Objective } from "./objective.ts";
 import { readWeightTensors } from "./read-weight-tensors.ts";
 import { createRetentionObjective, type RetentionOptions } from "./retention-objective.ts";

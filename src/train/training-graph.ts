@@ -9,7 +9,7 @@
 import { InternalError } from "../errors.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import { freeConstants } from "../graph/free-constants.ts";
-import type { Graph } from "../graph/graph.ts";
+import type { Graph, Value } from "../graph/graph.ts";
 import { specializeGraph } from "../graph/specialize.ts";
 import type { MemoryPolicy } from "../memory/policy.ts";
 import { inferenceNames } from "../models/decoder.ts";
@@ -20,6 +20,8 @@ import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
 export const lossNames = {
   /** int64 `[T, 1]`: the token that follows each row. */
   labels: "labels",
+  /** float32 `[T, V]`: the distribution of the token that follows each row. */
+  targets: "target_probabilities",
   /** float32 `[T, 1]`. */
   weights: "loss_weights",
   /** float32 `[]`: the weighted sum. */
@@ -58,17 +60,35 @@ export function specializeForTraining(
   );
 }
 
-/** Puts the loss on a graph that gives logits; it takes their place, as the first output. */
-export function addNextTokenLoss(graph: Graph): Graph {
+function putLoss(graph: Graph, write: (b: GraphBuilder, logits: Value, weights: Value) => Value): Graph {
   const logits = graph.outputs.find(({ name }) => name === inferenceNames.logits);
   if (logits === undefined) throw new InternalError({ where: `graph ${graph.name}`, what: "no logits" });
   const b = GraphBuilder.extend(graph);
-  const rows = logits.shape[0] ?? 1;
-  const labels = b.input(lossNames.labels, "int64", [rows, 1]);
-  const weights = b.input(lossNames.weights, "float32", [rows, 1]);
-  const picked = b.gatherElements(b.logSoftmax(logits, 1), labels, 1);
-  const loss = b.named(lossNames.loss, b.neg(b.reduceSum(b.mul(picked, weights), [0, 1], false)));
+  const weights = b.input(lossNames.weights, "float32", [logits.shape[0] ?? 1, 1]);
+  const loss = b.named(lossNames.loss, b.neg(b.reduceSum(write(b, logits, weights), [0, 1], false)));
   return b.finish([loss, ...graph.outputs.filter((output) => output !== logits)]);
+}
+
+/** Puts the loss on a graph that gives logits; it takes their place, as the first output. */
+export function addNextTokenLoss(graph: Graph): Graph {
+  return putLoss(graph, (b, logits, weights) => {
+    const labels = b.input(lossNames.labels, "int64", [logits.shape[0] ?? 1, 1]);
+    return b.mul(b.gatherElements(b.logSoftmax(logits, 1), labels, 1), weights);
+  });
+}
+
+/**
+ * Puts the cross entropy with fed distributions on a graph that gives logits:
+ *
+ *   loss = sum over rows n of w[n] * -sum over v of target[n, v] log softmax(logits[n])[v]
+ *
+ * Less the entropy of the targets it is the divergence from them; where they are one token each it is their loss.
+ */
+export function addCrossEntropy(graph: Graph): Graph {
+  return putLoss(graph, (b, logits, weights) => {
+    const targets = b.input(lossNames.targets, "float32", logits.shape);
+    return b.mul(b.mul(b.logSoftmax(logits, 1), targets), weights);
+  });
 }
 
 /**

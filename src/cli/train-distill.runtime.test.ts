@@ -1,0 +1,122 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  createTemporaryFolder,
+  parseJsonLines,
+  runCommand,
+  type TemporaryFolder,
+} from "../../test/support/command-terminal.ts";
+import { loadModel } from "../../test/support/tiny-sessions.ts";
+import { digestFiles, writeTrainingText } from "../../test/support/training-files.ts";
+import { createTinyModelFolder } from "../testing/index.ts";
+
+let folder: TemporaryFolder;
+let model: string;
+let data: string;
+const at = (name: string): string => join(folder.path, name);
+
+function argue(out: string, ...more: readonly string[]): string[] {
+  const files = ["--model", model, "--data", data, "--out", at(out), "--threads", "1"];
+  return ["train", "gate", ...files, "--steps", "6", "--tokens-per-step", "1", ...more];
+}
+const argueDistill = (out: string, ...more: readonly string[]): string[] =>
+  argue(out, "--recipe", "distill", "--length", "48", "--fixed-context", "--learning-rate", "0.02", ...more);
+const argueBias = (out: string, ...more: readonly string[]): string[] =>
+  argueDistill(out, "--variant", "plus", "--init", at("slots"), "--slot-bias", ...more);
+
+beforeAll(async () => {
+  folder = await createTemporaryFolder();
+  model = await folder.writeModel(createTinyModelFolder());
+  data = await folder.writeFile("data.txt", writeTrainingText(200));
+  const sizes = ["--sinks", "2", "--slots", "6", "--window", "8", "--segment", "6", "--length", "48"];
+  const { status } = await runCommand(argue("slots", "--recipe", "retention", "--rank", "5", ...sizes));
+  expect(status).toBe(0);
+}, 60_000);
+afterAll(() => folder[Symbol.asyncDispose]());
+
+const adapterFiles = ["adapter_config.json", "adapter_model.safetensors"];
+const baseFiles = ["config.json", "model.safetensors", "tokenizer.json"];
+const readConfig = async (name: string): Promise<Record<string, unknown>> =>
+  JSON.parse(await readFile(join(at(name), "adapter_config.json"), "utf8"));
+
+/** Loads an adapter and reads past many commits. */
+async function readFar(name: string): Promise<string> {
+  await using loaded = await loadModel(model, { adapter: at(name), threads: 1 });
+  const session = loaded.createSession();
+  await session.append(writeTrainingText(3));
+  return session.stats.policy;
+}
+
+describe("edgeinfinite train gate --recipe distill", () => {
+  it("adds a bias of slots to an adapter whose score stays as it is, beginning at no bias", async () => {
+    const before = await digestFiles(model, baseFiles);
+    const { status, stdout } = await runCommand(argueBias("bias", "--json"));
+    expect(status).toBe(0);
+    expect(await digestFiles(model, baseFiles)).toEqual(before);
+    const events = parseJsonLines(stdout);
+    // 2 layers of 8 * 64 + 8 + 2 * 8 + 2 + 4 numbers.
+    expect(events[0]).toMatchObject({ type: "start", trainedCount: 1084 });
+    const start = events[1];
+    expect(start?.type).toBe("step-0");
+    expect(Math.abs(Number(start?.loss) - Number(start?.frozenLoss))).toBeLessThan(1e-4);
+    expect(await readConfig("bias")).toMatchObject({
+      ...{ variant: "plus", retention_rank: 5, slot_bias: true, slot_bias_rank: 8, linear_memory: false },
+      ...{ sink_tokens: 2, slot_tokens: 6, window_tokens: 8, segment_tokens: 6 },
+    });
+    expect(await readFar("bias")).toBe("plus");
+  });
+
+  it("resumes to the same adapter bit for bit", async () => {
+    let isInterrupted = false;
+    const stopped = await runCommand(argueBias("cut", "--json"), {
+      onStdout(text, interrupts) {
+        if (isInterrupted || !text.includes('"step":3,')) return;
+        isInterrupted = true;
+        interrupts.interrupt();
+      },
+    });
+    expect(stopped.status).toBe(130);
+    expect((await runCommand(argueBias("cut", "--resume"))).status).toBe(0);
+    const digests = await digestFiles(at("bias"), adapterFiles);
+    expect(await digestFiles(at("cut"), adapterFiles)).toEqual(digests);
+  });
+
+  it("trains gates of a linear memory, beside slots or alone", async () => {
+    const both = await runCommand(argueBias("both", "--linear-memory", "--steps", "3", "--rank", "4"));
+    expect(both.stderr).not.toContain("error");
+    expect(await readConfig("both")).toMatchObject({
+      ...{ slot_bias: true, linear_memory: true, read_gate_rank: 4, fusion: "convex" },
+    });
+    expect(await readFar("both")).toBe("plus");
+    const sizes = ["--variant", "paper", "--sinks", "2", "--window", "8", "--segment", "6"];
+    const paper = await runCommand(argueDistill("paper", ...sizes, "--steps", "3"));
+    expect(paper.stderr).not.toContain("error");
+    expect(await readFar("paper")).toBe("paper");
+  });
+
+  it("goes on with what an adapter has, without a check of where it begins", async () => {
+    const { status, stdout } = await runCommand(
+      argueDistill("further", "--init", at("bias"), "--steps", "1", "--json"),
+    );
+    expect(status).toBe(0);
+    expect(parseJsonLines(stdout).map(({ type }) => type)).toEqual(["start", "step", "base", "finish"]);
+  });
+
+  it.each<[string, () => string[], RegExp]>([
+    ["plus from nothing", () => ["--variant", "plus", "--slot-bias"], /--init is missing/],
+    ["nothing to train", () => ["--init", at("slots")], /nothing to train.*--slot-bias or --linear-memory/],
+    ["another variant", () => ["--init", at("slots"), "--variant", "paper"], /--init is of another variant/],
+    ["a bias of no slots", () => ["--slot-bias"], /of variant plus/],
+    [
+      "documents within the window",
+      () => ["--init", at("slots"), "--slot-bias", "--length", "20"],
+      /no segment/,
+    ],
+    ["gates that are not shut", () => ["--gate-bias", "3"], /gates are not shut|no segment/],
+  ])("refuses %s", async (name, more, message) => {
+    const { status, stderr } = await runCommand(argueDistill(name.replaceAll(" ", "-"), ...more()));
+    expect(stderr).toMatch(message);
+    expect(status).toBe(2);
+  });
+});
