@@ -44,6 +44,14 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "trains the memory gates of a checkpoint, which stays as it is",
     load: async () => (await import("./train-gate.ts")).trainGateCommand,
   },
+  eval: {
+    summary: "puts long-context tasks to a model under several ways to remember",
+    load: async () => (await import("./eval.ts")).evalCommand,
+  },
+  "eval merge": {
+    summary: "puts the records of several evaluations into one folder",
+    load: async () => (await import("./eval-merge.ts")).evalMergeCommand,
+  },
   demo: {
     summary: "hides facts in a long document, reads it in constant memory, and asks for them",
     load: async () => (await import("./demo.ts")).demoCommand,

@@ -60,6 +60,11 @@ export class Model implements AsyncDisposable {
     return this.#parts.name;
   }
 
+  /** Digests that tell model, adapter and settings apart from others. */
+  get identity(): SessionIdentity {
+    return this.#parts.identity;
+  }
+
   /** The checkpoint's configuration, made uniform. */
   get config(): DecoderConfig {
     return this.#parts.config;

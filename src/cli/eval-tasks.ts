@@ -1,0 +1,119 @@
+/**
+ * The tasks of `edgeinfinite eval` by their names, with the options that they take.
+ */
+
+import { InvalidRequestError } from "../errors.ts";
+import { createRecallTask } from "../eval/recall-task.ts";
+import type { EvaluationTask } from "../eval/task.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+import { type Prose, proseOfRecords } from "../train/recall/prose.ts";
+import { type OptionValues, parseChoice, usageError } from "./arguments.ts";
+import { splitList } from "./eval-options.ts";
+import { openTrainingData } from "./training-data.ts";
+import { parseShare, parseWhole } from "./training-options.ts";
+
+/** Choose examples of recall. */
+export const taskOptions = {
+  facts: { type: "string", value: "N,…", help: "recall: facts of a document, one asked for; default 1" },
+  "questions-per-document": {
+    type: "string",
+    value: "N",
+    help: "recall: facts asked for after one reading, each in a copy of the session; default 1",
+  },
+  distance: {
+    type: "string",
+    value: "N",
+    help: "recall: fewest tokens behind a fact; default the longest S+W+T, so that no window holds it",
+  },
+  distractors: {
+    type: "string",
+    value: "X,…",
+    help: "recall: shares of the prose that are names and numbers nobody asks for; default 0",
+  },
+  "distractor-style": { type: "string", value: "S", help: "recall: words (the default) or sentences" },
+  words: { type: "string", value: "H", help: "recall: names and values, training or held-out (the default)" },
+  wordings: { type: "string", value: "H", help: "recall: wordings, training (the default) or held-out" },
+  frame: { type: "string", value: "F", help: "recall: questions in plain text (the default), or chat turns" },
+} as const;
+
+/** Holds what was given for tasks. */
+export type TaskValues = OptionValues<typeof taskOptions>;
+
+/** Is what tasks are made with. */
+export interface TaskMaterials {
+  readonly seed: number;
+  readonly haystack: readonly string[] | undefined;
+  /** The longest S + W + T. */
+  readonly windowTokens: number;
+  readonly signal: AbortSignal;
+}
+
+type MakeTasks = (tokenizer: Tokenizer) => readonly EvaluationTask[];
+
+async function openProse({
+  haystack = [],
+  signal,
+}: TaskMaterials): Promise<{ readonly prose: Prose; readonly proseBytes: number }> {
+  if (haystack.length === 0) {
+    const expected = "a text file or a folder of them";
+    throw usageError("--haystack is missing", { expected, command: "eval" });
+  }
+  const records = await openTrainingData(haystack, signal);
+  return { prose: proseOfRecords(records), proseBytes: records.sizeBytes };
+}
+
+const halves = ["training", "held-out"] as const;
+
+async function prepareRecall(values: TaskValues, materials: TaskMaterials): Promise<MakeTasks> {
+  const { facts = "1", distractors = "0", distance, "questions-per-document": questions = "1" } = values;
+  const factCounts = splitList(facts).map((text) => parseWhole("facts", text, 1));
+  const shares = splitList(distractors).map((text) => parseShare("distractors", text, 0, 0.5));
+  const { words = "held-out", wordings = "training" } = values;
+  const common = {
+    seed: materials.seed,
+    questionsPerDocument: parseWhole("questions-per-document", questions, 1),
+    distanceTokens: distance === undefined ? materials.windowTokens : parseWhole("distance", distance, 0),
+    split: {
+      words: parseChoice("words", words, halves),
+      wordings: parseChoice("wordings", wordings, halves),
+    },
+    frame: parseChoice("frame", values.frame ?? "plain", ["plain", "chat"] as const),
+    ...(await openProse(materials)),
+  };
+  const style = parseChoice("distractor-style", values["distractor-style"] ?? "words", [
+    "words",
+    "sentences",
+  ] as const);
+  return (tokenizer) =>
+    shares.flatMap((share) =>
+      factCounts.map((factCount) =>
+        createRecallTask(tokenizer, { ...common, factCount, distractors: { share, style } }),
+      ),
+    );
+}
+
+const tasks: Readonly<Record<string, (values: TaskValues, materials: TaskMaterials) => Promise<MakeTasks>>> =
+  {
+    recall: prepareRecall,
+  };
+
+/** Lists the names of tasks. */
+export const taskNames: readonly string[] = Object.keys(tasks);
+
+/** Prepares tasks by their names. @throws {@link InvalidRequestError} */
+export async function prepareTasks(
+  names: readonly string[],
+  values: TaskValues,
+  materials: TaskMaterials,
+): Promise<MakeTasks> {
+  const prepared: MakeTasks[] = [];
+  for (const name of names) {
+    const prepare = Object.hasOwn(tasks, name) ? tasks[name] : undefined;
+    if (prepare === undefined) {
+      const expected = taskNames.join(", ");
+      throw new InvalidRequestError({ where: "task", what: "unknown", got: name, expected });
+    }
+    prepared.push(await prepare(values, materials));
+  }
+  return (tokenizer) => prepared.flatMap((make) => make(tokenizer));
+}

@@ -1,0 +1,132 @@
+/**
+ * `edgeinfinite eval`: puts tasks to a model under several ways to remember, example by example.
+ */
+
+import { openParts } from "../engine/load-model.ts";
+import { nodePlatform } from "../engine/node.ts";
+import { isEdgeInfiniteError } from "../errors.ts";
+import { loadSubject } from "../eval/load-subject.ts";
+import { openRecordFile, readRecordFolder } from "../eval/node-record-files.ts";
+import { type EvaluationProgress, runEvaluation } from "../eval/run-evaluation.ts";
+import type { Subject } from "../eval/subject.ts";
+import { summarize } from "../eval/summarize.ts";
+import { parseArguments, usageError } from "./arguments.ts";
+import type { Command, CommandContext } from "./command.ts";
+import { evalOptions, toLengthPlans, toShard, toSubjects } from "./eval-options.ts";
+import { formatEvaluation } from "./eval-table.ts";
+import { prepareTasks, taskNames, taskOptions } from "./eval-tasks.ts";
+import { formatCount, formatSeconds } from "./format.ts";
+import { memoryOptions, modelOptions, outputOptions, requireModel, toLoadOptions } from "./model-options.ts";
+import { type OutputMode, tellNotice } from "./open-model.ts";
+import { fitParts, formatBar, StatusLine } from "./progress.ts";
+import type { Terminal } from "./terminal.ts";
+import { parseWhole } from "./training-options.ts";
+
+const { sinks, slots, window, segment, dtype, revision } = memoryOptions;
+
+const options = {
+  ...modelOptions,
+  ...{ dtype, revision, sinks, slots, window, segment },
+  ...evalOptions,
+  ...taskOptions,
+  ...outputOptions,
+} as const;
+
+function formatProgress(progress: EvaluationProgress, columns: number): string {
+  const { policy, task, lengthTokens, index, share, secondsLeft } = progress;
+  const left = secondsLeft === undefined ? [] : [`${formatSeconds(secondsLeft)} left`];
+  const place = `${task} ${formatCount(lengthTokens)} #${index + 1}`;
+  return fitParts([formatBar(share), policy, place, ...left], columns);
+}
+
+/** Returns the longest S + W + T of all subjects; 0 where none has a window. */
+async function findWindow(model: string, subjects: readonly Subject[], signal: AbortSignal): Promise<number> {
+  const sizes = [0];
+  for (const { policy, adapter, context } of subjects) {
+    if (policy === "full") continue;
+    const memory = { policy, context, ...(adapter !== undefined && { adapter }) };
+    try {
+      const parts = await openParts(nodePlatform, model, { ...memory, signal }, true);
+      await parts.close();
+      const { sinkTokens, windowTokens, segmentTokens } = parts.context;
+      sizes.push(sinkTokens + windowTokens + segmentTokens);
+    } catch (error) {
+      // A subject that cannot be loaded is told of when it is its turn.
+      if (!isEdgeInfiniteError(error)) throw error;
+    }
+  }
+  return Math.max(...sizes);
+}
+
+async function tellResult({ stdout }: Terminal, folder: string, { json }: OutputMode): Promise<void> {
+  const records = await readRecordFolder(folder);
+  if (json) await stdout.json({ type: "finish", rows: summarize(records) });
+  else await stdout.write(formatEvaluation(records));
+}
+
+async function run(context: CommandContext): Promise<void> {
+  const { terminal, signal } = context;
+  const { values, positionals } = parseArguments("eval", options, context.argv);
+  const name = requireModel(values.model, "eval");
+  if (positionals.length === 0)
+    throw usageError("a task is missing", { expected: taskNames.join(", "), command: "eval" });
+  const { out } = values;
+  if (out === undefined || out === "")
+    throw usageError("--out is missing", { expected: "a folder", command: "eval" });
+  const subjects = await toSubjects(values);
+  const shard = toShard(values.shard);
+  const makeTasks = await prepareTasks(positionals, values, {
+    seed: values.seed === undefined ? 1 : parseWhole("seed", values.seed, 0),
+    haystack: values.haystack,
+    windowTokens: await findWindow(name, subjects, signal),
+    signal,
+  });
+  const lengths = toLengthPlans(values);
+  const limit = values.limit === undefined ? Number.POSITIVE_INFINITY : parseWhole("limit", values.limit, 1);
+  const { adapter: _, ...loadOptions } = toLoadOptions({
+    ...(values.device !== undefined && { device: values.device }),
+    ...(values.threads !== undefined && { threads: values.threads }),
+    ...(values.dtype !== undefined && { dtype: values.dtype }),
+    ...(values.revision !== undefined && { revision: values.revision }),
+  });
+  const file = await openRecordFile(out, shard);
+  const status = new StatusLine(terminal.stderr, !values.quiet);
+  const plan = {
+    ...{ subjects, lengths, shard, limit, makeTasks },
+    load: (subject: Subject) => loadSubject(nodePlatform, name, subject, { ...loadOptions, signal }),
+    isDone: (id: string) => file.done.has(id),
+    save: file.add,
+    residentBytes: () => terminal.residentBytes(),
+  };
+  const onProgress = (progress: EvaluationProgress): void =>
+    status.show((columns) => formatProgress(progress, columns));
+  try {
+    for await (const event of runEvaluation(plan, signal, onProgress)) {
+      if (event.type === "subject-skip") {
+        await status.clear();
+        await tellNotice(terminal, values, `${event.subject.label} is left out: ${event.reason}`);
+      } else if (values.json) for (const record of event.records) await terminal.stdout.json(record);
+    }
+  } catch (error) {
+    if (signal.aborted) {
+      await status.clear();
+      await terminal.stderr.line(
+        `stopped; what is done is in ${out}, and the same command goes on from there`,
+      );
+    }
+    throw error;
+  } finally {
+    await status.clear();
+  }
+  await tellResult(terminal, out, values);
+}
+
+/** Is `edgeinfinite eval`. */
+export const evalCommand: Command = {
+  usage: "TASK… --model M --out DIR [options]",
+  description:
+    `Puts tasks (${taskNames.join(", ")}) to a model under several ways to remember, greedily, and keeps a record of\n` +
+    "each example. The same command goes on where it was stopped; shards of one run may share a folder.",
+  options,
+  run,
+};

@@ -1,0 +1,47 @@
+/**
+ * What a task is: documents of a length, questions about them, and what counts as right.
+ */
+
+/** Holds facts that a record keeps. */
+export type RecordFacts = Readonly<Record<string, string | number | boolean | null>>;
+
+/** Is a question about a document. */
+export interface Question {
+  /** What is read behind the document, before the answer. */
+  readonly prompt: string;
+  /** The right answers, as records keep them. */
+  readonly references: readonly string[];
+  /** Most tokens of an answer. */
+  readonly maxNewTokens: number;
+  /** Texts that end an answer. */
+  readonly stop: readonly string[];
+  /** What the record keeps of the question. */
+  readonly about: RecordFacts;
+  /** Scores an answer, in [0, 1]. */
+  score(answer: string): number;
+}
+
+/** Is a document with questions, each asked as if the others were not. */
+export interface Example {
+  readonly document: string;
+  /** At least one. */
+  readonly questions: readonly Question[];
+  /** What the record keeps of the document. */
+  readonly about: RecordFacts;
+}
+
+/** Makes the examples of a task. */
+export interface EvaluationTask {
+  readonly name: string;
+  /** All that decides its examples, besides length and index; tells its rows apart. */
+  readonly settings: RecordFacts;
+  /** Whether scores are 0 or 1, or anything between. */
+  readonly metric: "proportion" | "mean";
+  /** How many examples there are; without end where it is left out. */
+  readonly exampleCount?: number;
+  /**
+   * Makes an example; the same length and index give the same.
+   * @throws {@link InvalidRequestError} when there is none of this length.
+   */
+  makeExample(lengthTokens: number, index: number, signal?: AbortSignal): Promise<Example>;
+}
