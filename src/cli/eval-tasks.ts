@@ -3,12 +3,16 @@
  */
 
 import { InvalidRequestError } from "../errors.ts";
+import { createLongBenchTask } from "../eval/longbench-task.ts";
+import { createNeedleTask, needleTaskNames, needsProse } from "../eval/needle-task.ts";
+import { createPasskeyTask } from "../eval/passkey-task.ts";
 import { createRecallTask } from "../eval/recall-task.ts";
 import type { EvaluationTask } from "../eval/task.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { type Prose, proseOfRecords } from "../train/recall/prose.ts";
 import { type OptionValues, parseChoice, usageError } from "./arguments.ts";
 import { splitList } from "./eval-options.ts";
+import { readLongBenchFiles } from "./longbench-files.ts";
 import { openTrainingData } from "./training-data.ts";
 import { parseShare, parseWhole } from "./training-options.ts";
 
@@ -34,6 +38,12 @@ export const taskOptions = {
   words: { type: "string", value: "H", help: "recall: names and values, training or held-out (the default)" },
   wordings: { type: "string", value: "H", help: "recall: wordings, training (the default) or held-out" },
   frame: { type: "string", value: "F", help: "recall: questions in plain text (the default), or chat turns" },
+  longbench: {
+    type: "string",
+    multiple: true,
+    value: "PATH",
+    help: "longbench: a file named for its data set, or a folder of them; may be repeated",
+  },
 } as const;
 
 /** Holds what was given for tasks. */
@@ -92,10 +102,31 @@ async function prepareRecall(values: TaskValues, materials: TaskMaterials): Prom
     );
 }
 
-const tasks: Readonly<Record<string, (values: TaskValues, materials: TaskMaterials) => Promise<MakeTasks>>> =
-  {
-    recall: prepareRecall,
-  };
+type PrepareTask = (values: TaskValues, materials: TaskMaterials) => Promise<MakeTasks>;
+
+async function prepareLongBench({ longbench = [] }: TaskValues): Promise<MakeTasks> {
+  const dataSets = await readLongBenchFiles(longbench);
+  return (tokenizer) => dataSets.map(({ name, records }) => createLongBenchTask(tokenizer, name, records));
+}
+
+const needleTasks = Object.fromEntries(
+  needleTaskNames.map((name): [string, PrepareTask] => [
+    name,
+    async (_, materials) => {
+      const haystack = needsProse(name) ? await openProse(materials) : undefined;
+      return (tokenizer) => [createNeedleTask(tokenizer, name, materials.seed, haystack)];
+    },
+  ]),
+);
+
+const tasks: Readonly<Record<string, PrepareTask>> = {
+  recall: prepareRecall,
+  passkey:
+    async (_, { seed }) =>
+    (tokenizer) => [createPasskeyTask(tokenizer, seed)],
+  ...needleTasks,
+  longbench: prepareLongBench,
+};
 
 /** Lists the names of tasks. */
 export const taskNames: readonly string[] = Object.keys(tasks);
