@@ -48,6 +48,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "puts long-context tasks to a model under several ways to remember",
     load: async () => (await import("./eval.ts")).evalCommand,
   },
+  "eval report": {
+    summary: "writes the tables and plots of an evaluation as a page",
+    load: async () => (await import("./eval-report.ts")).evalReportCommand,
+  },
   "eval merge": {
     summary: "puts the records of several evaluations into one folder",
     load: async () => (await import("./eval-merge.ts")).evalMergeCommand,

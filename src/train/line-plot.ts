@@ -8,6 +8,8 @@ export interface PlotLine {
   readonly color: string;
   /** In pixels; default 2.5. */
   readonly width?: number;
+  /** Whether each point is a dot too, so that one alone is seen. Default false. */
+  readonly hasDots?: boolean;
   /** In order of x; positive where a scale is logarithmic. */
   readonly points: readonly (readonly [x: number, y: number])[];
 }
@@ -24,6 +26,8 @@ export interface LinePlot {
   readonly yScale: AxisScale;
   readonly formatX: (x: number) => string;
   readonly formatY: (y: number) => string;
+  /** What the axis shows at least; default what the points need. */
+  readonly yBounds?: readonly [low: number, high: number];
   readonly lines: readonly PlotLine[];
 }
 
@@ -69,7 +73,8 @@ function makeScale(values: readonly number[], scale: AxisScale, from: number, to
     : makeLogScale(low, high, scale.logBase, from, to);
 }
 
-function escapeXml(text: string): string {
+/** Escapes a text that stands between tags. */
+export function escapeXml(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }
 
@@ -110,16 +115,21 @@ function drawLinePlot(plot: LinePlot): string[] {
     size.width - size.right,
   );
   const ys = makeScale(
-    points.map(([, y]) => y),
+    [...points.map(([, y]) => y), ...(plot.yBounds ?? [])],
     plot.yScale,
     size.height - size.bottom,
     size.top,
   );
-  const lines = plot.lines.flatMap(({ label, color, width = 2.5, points: own }, index) => {
+  const lines = plot.lines.flatMap(({ label, color, width = 2.5, hasDots, points: own }, index) => {
     const path = own.map(([x, y]) => `${xs.place(x).toFixed(1)} ${ys.place(y).toFixed(1)}`).join("L");
     const legendY = size.top + 20 + 20 * index;
+    const dots = own.map(
+      ([x, y]) =>
+        `<circle cx="${xs.place(x).toFixed(1)}" cy="${ys.place(y).toFixed(1)}" r="3.5" fill="${color}"/>`,
+    );
     return [
       own.length === 0 ? "" : `<path d="M${path}" stroke="${color}" stroke-width="${width}" fill="none"/>`,
+      ...(hasDots ? dots : []),
       `<path d="M${size.left + 14} ${legendY}h24" stroke="${color}" stroke-width="2.5"/>`,
       text(size.left + 46, legendY + 4, label),
     ];

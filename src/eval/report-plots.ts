@@ -1,0 +1,146 @@
+/**
+ * The plots of a report, as SVG: scores, memory and waiting against length, and needles by depth and length.
+ */
+
+import { type AxisScale, drawLinePlots, escapeXml, type LinePlot } from "../train/line-plot.ts";
+import type { ExampleRecord } from "./evaluation-record.ts";
+import { mean } from "./intervals.ts";
+import type { RowResult, SummaryRow } from "./summarize.ts";
+
+/** Told apart by people who do not see all colours (Okabe and Ito). */
+const colors = [
+  "#0072b2",
+  "#d55e00",
+  "#009e73",
+  "#cc79a7",
+  "#56b4e9",
+  "#e69f00",
+  "#000000",
+  "#888888",
+] as const;
+
+const kilo = 1024;
+
+/** Writes a length in tokens: 260, 4K, 1M. */
+export function formatTokens(tokens: number): string {
+  for (const [unit, name] of [
+    [kilo * kilo, "M"],
+    [kilo, "K"],
+  ] as const)
+    if (tokens >= unit && tokens % unit === 0) return `${tokens / unit}${name}`;
+  return String(Math.round(tokens));
+}
+
+type Figure = (result: RowResult) => number | null;
+
+/** Is a figure that is drawn against length. */
+interface FigurePlot extends Pick<LinePlot, "yLabel" | "yScale" | "formatY" | "yBounds"> {
+  readonly figure: Figure;
+}
+
+const powers: AxisScale = { logBase: 10 };
+
+const figures: readonly FigurePlot[] = [
+  {
+    yLabel: "score",
+    yScale: "linear",
+    formatY: (y) => `${Math.round(100 * y)}%`,
+    yBounds: [0, 1],
+    figure: ({ score }) => score,
+  },
+  {
+    yLabel: "state of a session, MB",
+    yScale: powers,
+    formatY: String,
+    figure: ({ stateBytes }) => stateBytes / 1e6,
+  },
+  {
+    yLabel: "time to first token, s",
+    yScale: powers,
+    formatY: String,
+    figure: ({ timeToFirstTokenMs }) => (timeToFirstTokenMs === null ? null : timeToFirstTokenMs / 1000),
+  },
+];
+
+/** Draws what rows of one task show against length, a line a policy. */
+export function drawRowPlots(title: string, rows: readonly SummaryRow[]): string {
+  const policies = [...new Set(rows.map(({ policy }) => policy))];
+  const plots = figures.map(({ figure, ...plot }): LinePlot => {
+    const lines = policies.map((policy, index) => ({
+      label: policy,
+      color: colors[index % colors.length] ?? colors[0],
+      hasDots: true,
+      points: rows.flatMap((row): (readonly [number, number])[] => {
+        const value = row.policy === policy && row.result !== undefined ? figure(row.result) : null;
+        // A scale by powers has no place for 0.
+        return value === null || (plot.yScale !== "linear" && value <= 0) ? [] : [[row.lengthTokens, value]];
+      }),
+    }));
+    return {
+      ...plot,
+      title: `${title}: ${plot.yLabel}`,
+      xLabel: "tokens of document and question",
+      xScale: { logBase: 2 },
+      formatX: formatTokens,
+      lines: lines.filter(({ points }) => points.length > 0),
+    };
+  });
+  return drawLinePlots(plots.filter(({ lines }) => lines.length > 0));
+}
+
+const cell = { width: 72, height: 22, left: 84, top: 64 };
+
+/** Returns a colour from white at 0 to blue at 1. */
+function shadeOf(score: number): string {
+  const mix = (white: number, full: number): number => Math.round(white + (full - white) * score);
+  return `rgb(${mix(255, 0)},${mix(255, 114)},${mix(255, 178)})`;
+}
+
+/** Returns the depth of a record in [0, 1], in tenths; undefined where its task has none. */
+function depthOf({ about }: ExampleRecord): number | undefined {
+  const { depth } = about;
+  return typeof depth === "number" ? Math.round(10 * depth) / 10 : undefined;
+}
+
+/** Draws the scores of examples of one policy by depth (down) and length (across); undefined without depths. */
+export function drawDepthMap(title: string, examples: readonly ExampleRecord[]): string | undefined {
+  const placed = examples.flatMap((example) => {
+    const depth = depthOf(example);
+    return depth === undefined ? [] : [{ depth, length: example.lengthTokens, score: example.score }];
+  });
+  if (placed.length === 0) return undefined;
+  const ascending = (values: readonly number[]): number[] => [...new Set(values)].sort((a, b) => a - b);
+  const lengths = ascending(placed.map(({ length }) => length));
+  const depths = ascending(placed.map(({ depth }) => depth));
+  const label = (x: number, y: number, text: string, anchor: string): string =>
+    `<text x="${x}" y="${y}" text-anchor="${anchor}">${escapeXml(text)}</text>`;
+  const cells = depths.flatMap((depth, row) =>
+    lengths.flatMap((length, column) => {
+      const scores = placed
+        .filter((one) => one.depth === depth && one.length === length)
+        .map(({ score }) => score);
+      if (scores.length === 0) return [];
+      const [x, y, score] = [cell.left + column * cell.width, cell.top + row * cell.height, mean(scores)];
+      const place = `x="${x}" y="${y}" width="${cell.width}" height="${cell.height}"`;
+      const ink = score > 0.5 ? "white" : "#222";
+      const text = `<text x="${x + cell.width / 2}" y="${y + 15}" text-anchor="middle" fill="${ink}">`;
+      return [
+        `<rect ${place} fill="${shadeOf(score)}" stroke="#ddd"/>${text}${Math.round(100 * score)}</text>`,
+      ];
+    }),
+  );
+  const [width, height] = [
+    cell.left + lengths.length * cell.width + 24,
+    cell.top + depths.length * cell.height + 24,
+  ];
+  const xLabels = lengths.map((length, column) =>
+    label(cell.left + (column + 0.5) * cell.width, cell.top - 8, formatTokens(length), "middle"),
+  );
+  const yLabels = depths.map((depth, row) =>
+    label(cell.left - 8, cell.top + row * cell.height + 15, `${Math.round(100 * depth)}%`, "end"),
+  );
+  const head = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}"`;
+  const heading = `<title>${escapeXml(title)}</title><rect width="100%" height="100%" fill="white"/>${label(8, 24, title, "start")}`;
+  const parts = [heading, label(8, cell.top - 8, "depth", "start"), ...xLabels, ...yLabels, ...cells];
+  return `${head} font-family="sans-serif" font-size="12" fill="#222">${parts.join("\n")}\n</svg>\n`;
+}

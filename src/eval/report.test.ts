@@ -1,0 +1,90 @@
+import { describe, expect, it } from "vitest";
+import type { EvaluationRecord, ExampleRecord } from "./evaluation-record.ts";
+import { makeReport } from "./report.ts";
+
+function example(policy: string, lengthTokens: number, index: number, score: number): ExampleRecord {
+  return {
+    type: "example",
+    id: `${policy} ${lengthTokens} ${index}`,
+    model: "tiny <1>",
+    task: "needle",
+    settings: { seed: 1 },
+    policy,
+    memory: { policy },
+    lengthTokens,
+    metric: "proportion",
+    index,
+    question: 0,
+    score,
+    answer: "",
+    references: ["1"],
+    about: { depth: index / 10 },
+    documentTokens: lengthTokens,
+    promptTokens: lengthTokens,
+    commitCount: 1,
+    stateBytes: 2_000_000,
+    peakResidentBytes: 3_000_000,
+    prefillTokensPerSecond: 100,
+    decodeTokensPerSecond: null,
+    timeToFirstTokenMs: 1500,
+    meanGateOpening: policy === "paper" ? [0.25, 0.5] : [],
+    runtime: "test",
+  };
+}
+
+const cell = {
+  model: "tiny <1>",
+  task: "needle",
+  settings: { seed: 1 },
+  policy: "full",
+  memory: { policy: "full" },
+};
+const refused: EvaluationRecord = {
+  type: "not-applicable",
+  id: "full 4096",
+  ...cell,
+  lengthTokens: 4096,
+  reason: "a full cache ends at 2048",
+};
+const records: readonly EvaluationRecord[] = [
+  ...[0, 1, 2, 3].map((index) => example("paper", 1024, index, index < 3 ? 1 : 0)),
+  ...[0, 1].map((index) => example("paper", 4096, index, 0)),
+  example("full", 1024, 0, 1),
+  refused,
+];
+const { html, markdown, plots } = makeReport(records, (_, { task }) => task);
+
+describe("a report", () => {
+  it("gives scores with their intervals, a column a length, and says what is not applicable", () => {
+    expect(markdown).toContain("| score, % | 1K | 4K |");
+    // Wilson's interval of 3 of 4.
+    expect(markdown).toContain("| paper | 75.0 (30.1 to 95.4), n 4 | 0.0 (0.0 to 65.8), n 2 |");
+    expect(markdown).toMatch(/\| full \| 100\.0 \(20\.7 to 100\.0\), n 1 \| n\/a \|/);
+    expect(markdown).toContain("n/a: full at 4K: a full cache ends at 2048");
+  });
+
+  it("gives what each row costs, and how far gates open in each layer", () => {
+    expect(markdown).toContain("| paper | 1K | 2 | 3 | 100 | ? | 1.5 | 0.375 |");
+    expect(markdown).toContain("| paper | 0.25 | 0.5 |");
+    expect(markdown).not.toMatch(/\| full \| 0\.25/);
+  });
+
+  it("is one page that loads nothing, with all text escaped", () => {
+    expect(html).not.toMatch(/<script|<link|<img|url\(|https?:(?!\/\/www\.w3\.org\/2000\/svg")/);
+    expect(html).toContain("Evaluation of tiny &lt;1>");
+    expect(html.match(/<svg /g)).toHaveLength(Object.keys(plots).length);
+  });
+
+  it("draws a line a policy, and depths against lengths", () => {
+    expect(Object.keys(plots)).toEqual(["needle.svg", "needle-paper-depths.svg", "needle-full-depths.svg"]);
+    expect(plots["needle.svg"]).toContain(">paper</text>");
+    const map = plots["needle-paper-depths.svg"] ?? "";
+    // Four depths at 1K, two of them at 4K.
+    expect(map.match(/<rect x=/g)).toHaveLength(6);
+    expect(map).toContain(">30%</text>");
+  });
+
+  it("is made of nothing but refusals too", () => {
+    expect(makeReport([refused], (_, { task }) => task).plots).toEqual({});
+  });
+});
