@@ -9,7 +9,7 @@ import { formatBytes, formatCount, formatRate, formatSeconds, formatTable } from
 const share = (value: number): string => (100 * value).toFixed(1);
 
 /** Writes what tells rows of one task apart. */
-function describeSettings(rows: readonly SummaryRow[], { task, settings }: SummaryRow): string {
+export function describeSettings(rows: readonly SummaryRow[], { task, settings }: SummaryRow): string {
   const ofTask = rows.filter((row) => row.task === task);
   const names = Object.keys(settings).filter(
     (name) => name === "facts" || ofTask.some((row) => row.settings[name] !== settings[name]),
