@@ -125,6 +125,40 @@ describe("edgeinfinite train base", () => {
     expect(events.at(-1)).toMatchObject({ step: 2, tokenCount: 512 });
   });
 
+  it("begins with a model that was trained before, and refuses one of another configuration", async () => {
+    const first = argue(
+      "begun",
+      "--steps",
+      "30",
+      "--learning-rate",
+      "0.02",
+      "--repeated-share",
+      "0.2",
+      "--lengths",
+      "64",
+    );
+    expect((await runCommand(first)).status).toBe(0);
+    const before = join(folder.path, "begun");
+    const log = async (out: string): Promise<number[]> =>
+      parseJsonLines(await readFile(join(folder.path, out, "training", "log.jsonl"), "utf8")).map(
+        ({ loss }) => Number(loss),
+      );
+    expect((await runCommand(argue("gone-on", "--init", before, "--steps", "2"))).status).toBe(0);
+    // The tokenizer is the same, and the first loss is one of a trained model.
+    expect((await log("gone-on"))[0]).toBeLessThan(((await log("begun"))[0] ?? 0) - 1);
+    const tokenizers = [before, join(folder.path, "gone-on")].map((out) =>
+      readFile(join(out, "tokenizer.json")),
+    );
+    const [own, inherited] = await Promise.all(tokenizers);
+    expect(inherited).toEqual(own);
+
+    const wide = { ...tinyTrainingConfig, intermediate_size: 48 };
+    const other = await folder.writeFile("wide.json", JSON.stringify(wide));
+    const refused = await runCommand(argue("other", "--config", other, "--init", before));
+    expect(refused.stderr).toMatch(/begun, model\.layers\.0\.mlp\..*another configuration.*\[40, 24\]/);
+    expect(refused.status).toBe(3);
+  });
+
   it("takes a tokenizer that is given", async () => {
     await runCommand(argue("first", "--steps", "1"));
     const own = ["--tokenizer", join(folder.path, "first"), "--steps", "1"];
@@ -183,7 +217,7 @@ describe("edgeinfinite train base", () => {
     [
       "an empty file",
       async () => ["--data", await folder.writeFile("empty.jsonl", "")],
-      /nothing to train on/,
+      /no text in the file/,
       2,
     ],
     ["data that are not there", async () => ["--data", "/no/such"], /cannot be opened.*Check the path/, 5],

@@ -12,7 +12,12 @@ import type { ModelFamily } from "../models/family.ts";
 import { loadModelFamily } from "../models/registry.ts";
 import type { DigitsPerToken } from "../text/word-pattern.ts";
 import { makeAdamW, standardGroups } from "../train/adamw.ts";
-import { countInitialWeights, drawInitialWeights, shapeInitialWeights } from "../train/initial-weights.ts";
+import {
+  countInitialWeights,
+  drawInitialWeights,
+  planInitialWeights,
+  shapeInitialWeights,
+} from "../train/initial-weights.ts";
 import { makeModelFiles } from "../train/model-files.ts";
 import {
   checkLengths,
@@ -184,20 +189,19 @@ async function readStart(
     signal,
     onProgress() {},
   });
-  const arrays = new Map([...given].map(([name, { data }]) => [name, data]));
-  const weights = shapeInitialWeights(config, arrays);
-  for (const [name, { shape }] of weights) {
+  for (const { name, shape } of planInitialWeights(config)) {
     const got = given.get(name)?.shape;
     if (String(got) === String(shape)) continue;
-    const expected = `[${shape.join(", ")}]`;
-    const what = "the model to begin with has another configuration";
     throw new InvalidModelError({
       where: `${init}, ${name}`,
-      what,
+      what: "the model to begin with has another configuration",
       got: got ? `[${got.join(", ")}]` : "no such weight",
-      expected,
+      expected: `[${shape.join(", ")}]`,
+      remedy: "Begin with a model that was trained with the same --config.",
     });
   }
+  const arrays = new Map([...given].map(([name, { data }]) => [name, data]));
+  const weights = shapeInitialWeights(config, arrays);
   return { weights, digest };
 }
 

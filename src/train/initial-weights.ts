@@ -40,8 +40,11 @@ function drawValues(plan: TensorPlan, layerCount: number, seed: number): Float32
   return values.map(() => halfWidth * (2 * draws.uniform() - 1));
 }
 
-/** Plans the tensors of a new model. */
-function planWeights(config: DecoderConfig): readonly TensorPlan[] {
+/**
+ * Plans the tensors of a new model.
+ * @throws {@link UnsupportedError} for a family that this version does not pre-train.
+ */
+export function planInitialWeights(config: DecoderConfig): readonly TensorPlan[] {
   const extras = Object.hasOwn(trainable, config.modelType) ? trainable[config.modelType] : undefined;
   if (extras === undefined) {
     throw new UnsupportedError({
@@ -63,7 +66,7 @@ function planWeights(config: DecoderConfig): readonly TensorPlan[] {
  * @throws {@link UnsupportedError} for a family that this version does not pre-train.
  */
 export function countInitialWeights(config: DecoderConfig): number {
-  return planWeights(config).reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  return planInitialWeights(config).reduce((sum, { shape }) => sum + elementCount(shape), 0);
 }
 
 /**
@@ -73,7 +76,7 @@ export function countInitialWeights(config: DecoderConfig): number {
 export function drawInitialWeights(config: DecoderConfig, seed: number): Map<string, HostTensor<"float32">> {
   const { layerCount } = config.geometry;
   return new Map(
-    planWeights(config).map((plan) => [
+    planInitialWeights(config).map((plan) => [
       plan.name,
       hostTensor("float32", plan.shape, drawValues(plan, layerCount, seed)),
     ]),
@@ -89,7 +92,7 @@ export function shapeInitialWeights(
   arrays: ReadonlyMap<string, Float32Array>,
 ): Map<string, HostTensor<"float32">> {
   return new Map(
-    planWeights(config).map(({ name, shape }) => [
+    planInitialWeights(config).map(({ name, shape }) => [
       name,
       hostTensor("float32", shape, arrays.get(name) ?? new Float32Array(elementCount(shape))),
     ]),

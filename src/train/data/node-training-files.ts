@@ -25,7 +25,7 @@ async function isFolder(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
   } catch (error) {
-    throw systemFileError(path, "the training data cannot be opened", error);
+    throw systemFileError(path, "the texts cannot be opened", error);
   }
 }
 

@@ -152,9 +152,9 @@ describe("openTrainingRecords", () => {
   it("refuses to train on nothing", async () => {
     await expect(openTrainingRecords([])).rejects.toThrow(/there are no files/);
     await expect(openTrainingRecords([file("jsonl", "")])).rejects.toThrow(
-      /data.jsonl: .*nothing to train on/,
+      /data.jsonl: .*no text in the file/,
     );
-    await expect(openTrainingRecords([file("text", " \n")])).rejects.toThrow(/nothing to train on/);
+    await expect(openTrainingRecords([file("text", " \n")])).rejects.toThrow(/no text in the file/);
     await expect(openTrainingRecords([file("text", "a")], { passageBytes: 3 })).rejects.toThrow(
       /passageBytes/,
     );

@@ -92,7 +92,7 @@ async function indexFile(
   if (places.length > 0) return { file, places };
   throw new InvalidRequestError({
     where: file.source.name,
-    what: "the file has nothing to train on",
+    what: "there is no text in the file",
     got: `${file.source.sizeBytes} bytes`,
     expected: file.format === "jsonl" ? "one JSON object a line" : "text",
     remedy: "Remove it from the data, or fill it.",
