@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTemporaryFolder, type TemporaryFolder } from "../../test/support/command-terminal.ts";
 import { digestFiles, tinyTrainingConfig, writeTrainingText } from "../../test/support/training-files.ts";
+import { createTinyModelFolder } from "../testing/index.ts";
 
 /** How often a run is killed; `EDGEINFINITE_KILLS=50` for the long version. */
 const killCount = Number(process.env.EDGEINFINITE_KILLS ?? 3);
@@ -44,42 +45,79 @@ async function run(argv: readonly string[], kill?: Kill): Promise<number> {
   return countSteps();
 }
 
-describe("a training that is killed", () => {
-  it("resumes each time, and ends with the files of one that was not", { timeout: 600_000 }, async () => {
-    const config = await folder.writeFile("config.json", JSON.stringify(tinyTrainingConfig));
-    const data = await folder.writeFile("data.txt", writeTrainingText(400));
-    // More than what can be done before the last kill.
-    const stepCount = 40 + 10 * killCount;
-    const argue = (out: string): string[] => [
-      ...[
+/** Is a training to kill: its command but for where it goes, and the files it ends with, the last one last. */
+interface Training {
+  readonly name: string;
+  readonly argv: readonly string[];
+  readonly files: readonly string[];
+}
+
+// More than what can be done before the last kill.
+const stepCount = 40 + 10 * killCount;
+const adapterFiles = ["adapter_model.safetensors", "adapter_config.json"];
+
+/** Lists one training of each kind of checkpoint: a base, gates, and a retention score. */
+async function listTrainings(): Promise<Training[]> {
+  const config = await folder.writeFile("config.json", JSON.stringify(tinyTrainingConfig));
+  const data = await folder.writeFile("data.txt", writeTrainingText(400));
+  const model = await folder.writeModel(createTinyModelFolder());
+  const often = ["--steps", String(stepCount), "--checkpoint-every", "2"];
+  const course = ["--data", data, "--threads", "1", "--json", "--resume", ...often];
+  const gate = ["train", "gate", "--model", model, "--sinks", "2", "--window", "12", "--segment", "8"];
+  const retention = ["--slots", "6", "--length", "48", "--rank", "5", "--tokens-per-step", "48"];
+  return [
+    {
+      name: "train base",
+      argv: [
         "train",
         "base",
         "--config",
         config,
-        "--data",
-        data,
-        "--out",
-        join(folder.path, out),
-        "--threads",
-        "1",
+        "--tokens-per-step",
+        "64",
+        "--lengths",
+        "32,64@0.5",
+        ...course,
       ],
-      ...["--steps", String(stepCount), "--tokens-per-step", "64", "--lengths", "32,64@0.5"],
-      ...["--checkpoint-every", "2", "--json", "--resume"],
-    ];
-    await run(argue("whole"));
-    const reached: number[] = [];
-    for (let kill = 0; kill < killCount; kill++) {
-      const isEarly = kill % 4 === 3;
-      const afterSteps = isEarly ? 0 : 1 + Math.floor(9 * Math.random());
-      const delayMs = Math.random() * (isEarly ? 1000 : 40);
-      reached.push(await run(argue("killed"), { afterSteps, delayMs }));
-      // A run that had come to its end would not have been killed.
-      expect(existsSync(join(folder.path, "killed", "model.safetensors"))).toBe(false);
-    }
-    if (killCount > 3) console.info(`steps before each kill: ${reached.join(" ")} of ${stepCount}`);
-    await run(argue("killed"));
-    const files = ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json"];
-    const digests = await digestFiles(join(folder.path, "whole"), files);
-    expect(await digestFiles(join(folder.path, "killed"), files)).toEqual(digests);
-  });
+      files: ["generation_config.json", "tokenizer.json", "model.safetensors", "config.json"],
+    },
+    {
+      name: "train gate, lm",
+      argv: [...gate, "--recipe", "lm", "--segments", "4", "--rank", "4", ...course],
+      files: adapterFiles,
+    },
+    {
+      name: "train gate, retention",
+      argv: [...gate, "--variant", "plus", "--recipe", "retention", ...retention, ...course],
+      files: adapterFiles,
+    },
+  ];
+}
+
+describe("a training that is killed", () => {
+  const names = ["train base", "train gate, lm", "train gate, retention"];
+  it.for(names)(
+    "%s resumes each time, and ends with the files of one that was not",
+    { timeout: 1_200_000 },
+    async (name) => {
+      const training = (await listTrainings()).find((each) => each.name === name);
+      if (training === undefined) throw new Error(`no training is called ${name}`);
+      const whole = join(folder.path, `${name}, whole`);
+      const killed = join(folder.path, `${name}, killed`);
+      await run([...training.argv, "--out", whole]);
+      const reached: number[] = [];
+      for (let kill = 0; kill < killCount; kill++) {
+        const isEarly = kill % 4 === 3;
+        const afterSteps = isEarly ? 0 : 1 + Math.floor(9 * Math.random());
+        const delayMs = Math.random() * (isEarly ? 1000 : 40);
+        reached.push(await run([...training.argv, "--out", killed], { afterSteps, delayMs }));
+        // A run that had come to its end would not have been killed.
+        expect(existsSync(join(killed, training.files.at(-1) ?? ""))).toBe(false);
+      }
+      if (killCount > 3)
+        console.info(`${name}: steps before each kill: ${reached.join(" ")} of ${stepCount}`);
+      await run([...training.argv, "--out", killed]);
+      expect(await digestFiles(killed, training.files)).toEqual(await digestFiles(whole, training.files));
+    },
+  );
 });
