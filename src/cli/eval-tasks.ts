@@ -3,11 +3,14 @@
  */
 
 import { InvalidRequestError } from "../errors.ts";
+import { createKeyValueTask } from "../eval/key-value-task.ts";
 import { createLongBenchTask } from "../eval/longbench-task.ts";
 import { createNeedleTask, needleTaskNames, needsProse } from "../eval/needle-task.ts";
 import { createPasskeyTask } from "../eval/passkey-task.ts";
 import { createRecallTask } from "../eval/recall-task.ts";
 import type { EvaluationTask } from "../eval/task.ts";
+import { createVariableTrackingTask } from "../eval/variable-tracking-task.ts";
+import { createWordFrequencyTask, wordFrequencyTaskNames } from "../eval/word-frequency-task.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { type Prose, proseOfRecords } from "../train/recall/prose.ts";
 import { type OptionValues, parseChoice, usageError } from "./arguments.ts";
@@ -119,11 +122,30 @@ const needleTasks = Object.fromEntries(
   ]),
 );
 
+/** Is a task that a tokenizer and a seed are enough for. */
+type MakeGenerated = (tokenizer: Tokenizer, seed: number) => EvaluationTask;
+
+const generatedTasks: Readonly<Record<string, MakeGenerated>> = {
+  passkey: createPasskeyTask,
+  kv: createKeyValueTask,
+  vt: createVariableTrackingTask,
+  ...Object.fromEntries(
+    wordFrequencyTaskNames.map((name): [string, MakeGenerated] => [
+      name,
+      (tokenizer, seed) => createWordFrequencyTask(tokenizer, name, seed),
+    ]),
+  ),
+};
+
 const tasks: Readonly<Record<string, PrepareTask>> = {
   recall: prepareRecall,
-  passkey:
-    async (_, { seed }) =>
-    (tokenizer) => [createPasskeyTask(tokenizer, seed)],
+  ...Object.fromEntries(
+    Object.entries(generatedTasks).map(([name, create]): [string, PrepareTask] => [
+      name,
+      async (_, { seed }) =>
+        (tokenizer) => [create(tokenizer, seed)],
+    ]),
+  ),
   ...needleTasks,
   longbench: prepareLongBench,
 };

@@ -2,15 +2,22 @@ import { describe, expect, it } from "vitest";
 import { tinyByteLevelJson } from "../text/tiny-tokenizers.ts";
 import { createTokenizer } from "../text/tokenizer.ts";
 import { proseOfText } from "../train/recall/prose.ts";
-import { createNeedleTask, needleTaskNames, scoreStringMatchAll } from "./needle-task.ts";
+import { createKeyValueTask } from "./key-value-task.ts";
+import { createNeedleTask, needleTaskNames } from "./needle-task.ts";
 import { createPasskeyTask, scorePasskey } from "./passkey-task.ts";
+import { scoreStringMatchAll } from "./string-match.ts";
 import type { EvaluationTask, Example } from "./task.ts";
+import { createVariableTrackingTask } from "./variable-tracking-task.ts";
+import { createWordFrequencyTask, wordFrequencyTaskNames } from "./word-frequency-task.ts";
 
 const tokenizer = createTokenizer({ tokenizerJson: tinyByteLevelJson() });
 const rain = "It was late. Nobody spoke. The rain had come early that year. Then it went.";
 const haystack = { prose: proseOfText(rain, "rain"), proseBytes: rain.length };
 const tasks: readonly EvaluationTask[] = [
   createPasskeyTask(tokenizer, 1),
+  createKeyValueTask(tokenizer, 1),
+  createVariableTrackingTask(tokenizer, 1),
+  ...wordFrequencyTaskNames.map((name) => createWordFrequencyTask(tokenizer, name, 1)),
   ...needleTaskNames.map((name) => createNeedleTask(tokenizer, name, 1, haystack)),
 ];
 
@@ -68,6 +75,27 @@ describe("tasks that hide lines", () => {
       niah_multivalue: 4,
       niah_multiquery: 4,
     });
+  });
+
+  it("ask for the words that come most often, and no others as often", async () => {
+    for (const name of wordFrequencyTaskNames) {
+      const { document, questions } = await createWordFrequencyTask(tokenizer, name, 1).makeExample(6000, 0);
+      const counts = new Map<string, number>();
+      for (const [word] of document.slice(document.indexOf("words")).matchAll(/\b[a-z]+\b/g))
+        counts.set(word, (counts.get(word) ?? 0) + 1);
+      const references = questions[0]?.references ?? [];
+      const least = Math.min(...references.map((word) => counts.get(word) ?? 0));
+      const others = [...counts].filter(([word]) => !references.includes(word)).map(([, count]) => count);
+      expect(least, name).toBeGreaterThan(Math.max(...others));
+    }
+  });
+
+  it("assign one value along a chain, each variable behind the one that it takes it from", async () => {
+    const { document, questions } = await createVariableTrackingTask(tokenizer, 1).makeExample(3000, 0);
+    const chain = [...document.matchAll(/VAR ([A-Z]{5}) = (?:VAR ([A-Z]{5})|\d{5})/g)];
+    const names = chain.map(([, name]) => name);
+    expect(names).toEqual(questions[0]?.references);
+    expect(chain.slice(1).map(([, , from]) => from)).toEqual(names.slice(0, -1));
   });
 
   it("lay a grid of eleven depths over the examples of needle", async () => {

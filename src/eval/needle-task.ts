@@ -11,8 +11,10 @@ import type { Tokenizer } from "../text/tokenizer.ts";
 import { createDraws, drawOrder, type RandomDraws } from "../train/random-draws.ts";
 import type { Prose } from "../train/recall/prose.ts";
 import { objects, qualities } from "../train/recall/word-lists.ts";
+import { drawNew, drawUuid } from "./drawn-texts.ts";
 import { type HiddenLine, hideLines } from "./hidden-lines.ts";
 import { readGarbage } from "./passkey-task.ts";
+import { scoreStringMatchAll } from "./string-match.ts";
 import type { EvaluationTask } from "./task.ts";
 
 interface NeedleKind {
@@ -74,12 +76,6 @@ const gridDepths = 11;
 
 const maxAnswerTokens = 128;
 
-function drawUuid(draws: RandomDraws): string {
-  const hex = (count: number): string =>
-    Array.from({ length: count }, () => draws.whole(0, 15).toString(16)).join("");
-  return [8, 4, 4, 4, 12].map(hex).join("-");
-}
-
 const allOf = ({ training, "held-out": heldOut }: typeof objects): readonly string[] => [
   ...training,
   ...heldOut,
@@ -88,16 +84,6 @@ const drawKey = (draws: RandomDraws, { keys }: NeedleKind): string =>
   keys === "uuids" ? drawUuid(draws) : `${draws.pick(allOf(qualities))}-${draws.pick(allOf(objects))}`;
 const drawValue = (draws: RandomDraws, { values }: NeedleKind): string =>
   values === "uuids" ? drawUuid(draws) : String(draws.whole(1_000_000, 9_999_999));
-
-/** Draws what is not in `taken` yet, and adds it. */
-function drawNew(taken: Set<string>, draw: () => string): string {
-  for (;;) {
-    const text = draw();
-    if (taken.has(text)) continue;
-    taken.add(text);
-    return text;
-  }
-}
 
 interface Needle {
   readonly key: string;
@@ -117,12 +103,6 @@ async function* readNeedles(
     const key = drawKey(draws, kind);
     if (!asked.has(key)) yield ` ${writeNeedle(kind, key, drawValue(draws, kind))}`;
   }
-}
-
-/** Returns the share of the references that stand in an answer, whatever their case. */
-export function scoreStringMatchAll(answer: string, references: readonly string[]): number {
-  const text = answer.toLowerCase();
-  return references.filter((one) => text.includes(one.toLowerCase())).length / references.length;
 }
 
 function drawNeedles(draws: RandomDraws, kind: NeedleKind): readonly Needle[] {

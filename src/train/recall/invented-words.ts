@@ -15,7 +15,7 @@ const vowels = split("a a a e e e i i o o u ai ea ee ia oo ou y");
 const codas = split("ck d l ll m n n n nd ng r r rd rk s s ss st t th x");
 
 /** Draws a word of one to three syllables, in small letters. */
-function inventWord(draws: RandomDraws): string {
+export function inventWord(draws: RandomDraws): string {
   const count = draws.pick([1, 2, 2, 2, 3]);
   const syllables = Array.from({ length: count }, () => draws.pick(onsets) + draws.pick(vowels));
   return syllables.join("") + (draws.uniform() < 0.6 ? draws.pick(codas) : "");
