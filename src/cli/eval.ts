@@ -10,13 +10,14 @@ import { openRecordFile, readRecordFolder } from "../eval/node-record-files.ts";
 import { type EvaluationProgress, runEvaluation } from "../eval/run-evaluation.ts";
 import type { Subject } from "../eval/subject.ts";
 import { summarize } from "../eval/summarize.ts";
+import { embeddedModelName } from "../files/embedded-model.ts";
 import { parseArguments, usageError } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { evalOptions, toLengthPlans, toShard, toSubjects } from "./eval-options.ts";
 import { formatEvaluation } from "./eval-table.ts";
 import { prepareTasks, taskNames, taskOptions } from "./eval-tasks.ts";
 import { formatCount, formatSeconds } from "./format.ts";
-import { memoryOptions, modelOptions, outputOptions, requireModel, toLoadOptions } from "./model-options.ts";
+import { memoryOptions, modelOptions, outputOptions, toLoadOptions } from "./model-options.ts";
 import { type OutputMode, tellNotice } from "./open-model.ts";
 import { fitParts, formatBar, StatusLine } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
@@ -67,7 +68,7 @@ async function tellResult({ stdout }: Terminal, folder: string, { json }: Output
 async function run(context: CommandContext): Promise<void> {
   const { terminal, signal } = context;
   const { values, positionals } = parseArguments("eval", options, context.argv);
-  const name = requireModel(values.model, "eval");
+  const name = values.model ?? embeddedModelName;
   if (positionals.length === 0)
     throw usageError("a task is missing", { expected: taskNames.join(", "), command: "eval" });
   const { out } = values;
@@ -89,6 +90,10 @@ async function run(context: CommandContext): Promise<void> {
     ...(values.dtype !== undefined && { dtype: values.dtype }),
     ...(values.revision !== undefined && { revision: values.revision }),
   });
+  if (values.model === undefined) {
+    const own = `no --model was given, so this is the small one of the package, ${name}`;
+    await tellNotice(terminal, values, own);
+  }
   const file = await openRecordFile(out, shard);
   const status = new StatusLine(terminal.stderr, !values.quiet);
   const plan = {
