@@ -8,7 +8,7 @@ import { type Ablation, ablations } from "../eval/ablations.ts";
 import type { Shard } from "../eval/evaluation-record.ts";
 import type { LengthPlan } from "../eval/run-evaluation.ts";
 import type { Subject } from "../eval/subject.ts";
-import { policyNames } from "../memory/policies.ts";
+import { keepsSlots, policyNames } from "../memory/policies.ts";
 import type { PolicyName } from "../memory/policy.ts";
 import { type OptionValues, parseChoice, usageError } from "./arguments.ts";
 import { type memoryOptions, toMemoryOptions } from "./model-options.ts";
@@ -157,13 +157,12 @@ export async function toSubjects(values: EvalValues): Promise<readonly Subject[]
     parseChoice("ablations", text, ablations),
   );
   const ofFlags = choosePolicies(values).flatMap((policy): Subject[] => {
-    const hasSlots = policy === "plus" || policy === "keydiff";
     const isTrained = policy === "plus" || policy === "paper";
     const whole: Subject = {
       label: policy,
       policy,
       adapter: isTrained ? values[`${policy}-adapter`] : undefined,
-      context: { ...plain, ...(hasSlots && slotTokens !== undefined && { slotTokens }) },
+      context: { ...plain, ...(keepsSlots(policy) && slotTokens !== undefined && { slotTokens }) },
       ablation: undefined,
     };
     const ablated = isTrained ? asked : [];

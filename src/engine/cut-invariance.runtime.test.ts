@@ -8,6 +8,7 @@ import {
   tinyIds,
 } from "../../test/support/tiny-sessions.ts";
 import { localCapacityTokens } from "../memory/geometry.ts";
+import { keepsSlots } from "../memory/policies.ts";
 import type { PolicyName } from "../memory/policy.ts";
 import type { Model } from "./model.ts";
 import type { Session } from "./session.ts";
@@ -63,9 +64,7 @@ async function differenceToOneCall(model: Model, path: readonly Step[], seed: nu
   return largestDifference(logitsOf(cut), logitsOf(whole));
 }
 
-const keepsSlots: { readonly [Name in PolicyName]?: boolean } = { plus: true, keydiff: true };
-
-describe.each(["paper", "plus", "keydiff", "streaming"] as const)(
+describe.each(["paper", "plus", "keydiff", "h2o", "streaming"] as const)(
   "under the policy %s",
   (policy: PolicyName) => {
     it("logits do not depend on how the stream was cut, for any S, B, W and T", async () => {
@@ -76,7 +75,7 @@ describe.each(["paper", "plus", "keydiff", "streaming"] as const)(
           fc.array(steps, { minLength: 3, maxLength: 3 }),
           fc.nat(1000),
           async (drawn, paths, seed) => {
-            const slotTokens = keepsSlots[policy] ? drawn.slotTokens + (policy === "keydiff" ? 1 : 0) : 0;
+            const slotTokens = keepsSlots(policy) ? drawn.slotTokens + (policy === "plus" ? 0 : 1) : 0;
             const context = { ...drawn, slotTokens };
             await using model = await loadTiny(policy, { context });
             for (const path of paths) {
@@ -117,10 +116,10 @@ describe("under the policy full", () => {
 });
 
 describe("one token at a time", () => {
-  it.each(["paper", "plus", "keydiff", "streaming", "full"] as const)(
+  it.each(["paper", "plus", "keydiff", "h2o", "streaming", "full"] as const)(
     "gives at every length what one call to there gives: %s",
     async (policy) => {
-      const slotTokens = keepsSlots[policy] ? 3 : 0;
+      const slotTokens = keepsSlots(policy) ? 3 : 0;
       await using model = await loadTiny(policy, {
         context: { sinkTokens: 2, slotTokens, windowTokens: 7 - slotTokens, segmentTokens: 5 },
       });

@@ -14,7 +14,7 @@ import {
   fitDefaultContext,
   validateContext,
 } from "../memory/geometry.ts";
-import { createPolicy } from "../memory/policies.ts";
+import { createPolicy, keepsSlots } from "../memory/policies.ts";
 import type { MemoryPolicy, PolicyName } from "../memory/policy.ts";
 import type { DecoderConfig } from "../models/decoder-config.ts";
 import type { ModelFamily } from "../models/family.ts";
@@ -48,14 +48,6 @@ export interface ModelParts {
   close(): Promise<void>;
 }
 
-const hasSlots: { readonly [Name in PolicyName]: boolean } = {
-  paper: false,
-  plus: true,
-  keydiff: true,
-  streaming: false,
-  full: false,
-};
-
 function choosePolicy(
   { policy = "auto", context }: MemoryOptions,
   adapter: Adapter | undefined,
@@ -82,11 +74,10 @@ function chooseContext(
   trained: Partial<ContextSettings>,
   maxPositions: number,
 ): ContextSettings {
-  const keepsSlots = Object.hasOwn(hasSlots, policy) && hasSlots[policy];
-  const slotTokens = given.slotTokens ?? (keepsSlots ? (trained.slotTokens ?? 0) : 0);
+  const slotTokens = given.slotTokens ?? (keepsSlots(policy) ? (trained.slotTokens ?? 0) : 0);
   const context = { ...fitDefaultContext(maxPositions, slotTokens), ...trained, ...given, slotTokens };
   validateContext(context, maxPositions);
-  if (keepsSlots || slotTokens === 0) return context;
+  if (keepsSlots(policy) || slotTokens === 0) return context;
   throw new UnsupportedError({
     where: "context.slotTokens",
     what: `the policy ${policy} keeps no slots`,

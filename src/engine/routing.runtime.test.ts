@@ -68,7 +68,7 @@ describe("routing", () => {
   });
 
   it("gives the base model's logits, bit for bit, until slots are filled at the first commit", async () => {
-    for (const policy of ["plus", "keydiff"] as const) {
+    for (const policy of ["plus", "keydiff", "h2o"] as const) {
       await using model = await loadTiny(policy);
       expect(localCapacityTokens(model.context)).toBe(C);
       for (const pieces of [
@@ -89,7 +89,7 @@ describe("routing", () => {
   });
 
   it("knows at every length which tokens are in slots, and how many have left", async () => {
-    for (const policy of ["plus", "keydiff"] as const) {
+    for (const policy of ["plus", "keydiff", "h2o"] as const) {
       await using model = await loadTiny(policy);
       const session = model.createSession();
       const { slotTokens: B } = model.context;
@@ -190,6 +190,9 @@ describe("routing", () => {
     await using keydiff = await loadTiny("keydiff");
     expect(plus.memoryEstimate.stateBytes).toBe(exact(4) + 4 * L * K * features * (D + 1) + 8 * L);
     expect(keydiff.memoryEstimate.stateBytes).toBe(exact(1) + 8 * L * K * D);
+    // What tokens have received is summed in float64.
+    await using h2o = await loadTiny("h2o");
+    expect(h2o.memoryEstimate.stateBytes).toBe(exact(2));
   });
 
   it("grows with the stream under the policy full, up to its estimate", async () => {

@@ -23,6 +23,9 @@ describe("the logits of policies with slots are those of the definition", () => 
   it.each<[string, OracleRun]>([
     ["keydiff", { options: { tied: false }, policy: "keydiff" }],
     ["keydiff in pieces", { options: {}, policy: "keydiff", pieceTokens: 29 }],
+    ["h2o", { options: { tied: false }, policy: "h2o" }],
+    ["h2o in pieces", { options: {}, policy: "h2o", pieceTokens: 29 }],
+    ["h2o of many query heads", { options: { keyValueHeadCount: 1 }, policy: "h2o", pieceTokens: 4 }],
     ["plus", { options: { tied: false }, policy: "plus" }],
     ["plus in pieces", { options: {}, policy: "plus", pieceTokens: 13 }],
     [

@@ -13,7 +13,7 @@ import { type HostTensor, hostTensor, zeros } from "../tensor/host-tensor.ts";
 import { createTinyAdapterFolder } from "../testing/tiny-model.ts";
 import { type Adapter, openAdapter } from "./adapter.ts";
 import { type ContextSettings, kindOfLayer } from "./geometry.ts";
-import { createPolicy, policyNames } from "./policies.ts";
+import { createPolicy, keepsSlots, policyNames } from "./policies.ts";
 import type { MemoryPolicy, MemoryState, PolicyName } from "./policy.ts";
 import { rotateRows } from "./rotary.ts";
 import { commitCountAt } from "./segmented-state.ts";
@@ -25,14 +25,13 @@ const adapters: { readonly [Name in PolicyName]?: Adapter } = {
   paper: await openAdapter(createTinyAdapterFolder(sizes)),
   plus: await openAdapter(createTinyAdapterFolder({ ...sizes, variant: "plus" })),
 };
-const keepsSlots: { readonly [Name in PolicyName]?: boolean } = { plus: true, keydiff: true };
 const remembers: { readonly [Name in PolicyName]?: boolean } = { paper: true, plus: true };
-const forgets: { readonly [Name in PolicyName]?: boolean } = { streaming: true, keydiff: true };
+const forgets: { readonly [Name in PolicyName]?: boolean } = { streaming: true, keydiff: true, h2o: true };
 
 /** Makes the policy; the slots of one that keeps none go to its window. */
 function makePolicy(name: PolicyName, given: ContextSettings): MemoryPolicy {
   const { slotTokens: B, windowTokens } = given;
-  const context = keepsSlots[name] ? given : { ...given, slotTokens: 0, windowTokens: windowTokens + B };
+  const context = keepsSlots(name) ? given : { ...given, slotTokens: 0, windowTokens: windowTokens + B };
   return createPolicy(name, { geometry, context, adapter: adapters[name] });
 }
 
@@ -62,7 +61,12 @@ function makeCommitSession(graph: Graph | undefined): RuntimeSession {
 }
 
 /** Gives what an inference graph would: every key of token n is n, every value 1000 + n. */
-function outputsFor(firstToken: number, count: number, openings: readonly number[]): NamedTensors {
+function outputsFor(
+  firstToken: number,
+  count: number,
+  openings: readonly number[],
+  places = 0,
+): NamedTensors {
   const rows = (base: number) =>
     hostTensor(
       "float32",
@@ -84,6 +88,7 @@ function outputsFor(firstToken: number, count: number, openings: readonly number
       [L, 1, K, count],
       Float32Array.from({ length: L * K * count }, () => 0),
     ),
+    received_attention: zeros("float32", [L, K, places + count]),
     new_key_sums: zeros("float32", [L, K, D]),
   };
 }
@@ -97,8 +102,8 @@ function readerOf(policy: MemoryPolicy): Read {
     for (let left = count; left > 0; ) {
       if (state.roomTokens === 0) await state.commit(commitSession);
       const run = Math.min(left, state.roomTokens);
-      state.feeds(run);
-      state.absorb(outputsFor(state.lengthTokens, run, openings), run);
+      const places = state.feeds(run)["past_keys.0"]?.shape.at(-2);
+      state.absorb(outputsFor(state.lengthTokens, run, openings, places), run);
       left -= run;
     }
   };
@@ -122,7 +127,7 @@ describe.each(policyNames)("the policy %s", (name) => {
         async (context, pieces) => {
           const { state, read } = begin(name, context);
           const { sinkTokens: S, slotTokens, windowTokens, segmentTokens: T } = context;
-          const B = keepsSlots[name] ? slotTokens : 0;
+          const B = keepsSlots(name) ? slotTokens : 0;
           const W = windowTokens + slotTokens - B;
           let length = 0;
           for (const piece of [0, ...pieces]) {
@@ -233,7 +238,7 @@ describe.each(policyNames)("the policy %s", (name) => {
   it("writes a commit graph only when its commits compute", () => {
     const context = { sinkTokens: 2, slotTokens: 3, windowTokens: 6, segmentTokens: 5 };
     expect(makePolicy(name, context).buildCommitGraph()?.name).toBe(
-      adapters[name] === undefined && !keepsSlots[name] ? undefined : "commit",
+      adapters[name] === undefined && !keepsSlots(name) ? undefined : "commit",
     );
   });
 });
@@ -329,12 +334,12 @@ describe("createPolicy", () => {
   const request = { geometry, context: { sinkTokens: 1, slotTokens: 0, windowTokens: 2, segmentTokens: 2 } };
 
   it("makes the policy of the name", () => {
-    expect(policyNames).toEqual(["paper", "plus", "keydiff", "streaming", "full"]);
+    expect(policyNames).toEqual(["paper", "plus", "keydiff", "h2o", "streaming", "full"]);
     for (const name of policyNames)
       expect(makePolicy(name, { ...request.context, slotTokens: 1 }).name).toBe(name);
   });
 
-  it.each(["h2o", "", "constructor"])("refuses the name %o", (name) => {
+  it.each(["infinite", "", "constructor"])("refuses the name %o", (name) => {
     const make = (): MemoryPolicy =>
       createPolicy(name as PolicyName, { ...request, adapter: adapters.paper });
     expect(make).toThrow(InvalidRequestError);
@@ -359,6 +364,7 @@ describe("createPolicy", () => {
       undefined,
       "context.slotTokens: keydiff remembers in slots alone, got 0, expected at least 1.",
     ],
+    ["h2o", undefined, "context.slotTokens: h2o remembers in slots alone, got 0, expected at least 1."],
   ] as const)("refuses %s without what it needs, and says what", (name, adapter, message) => {
     const make = (): MemoryPolicy => createPolicy(name, { ...request, adapter });
     expect(make).toThrow(InvalidRequestError);

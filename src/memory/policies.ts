@@ -6,6 +6,7 @@ import { InvalidRequestError, UnsupportedError } from "../errors.ts";
 import type { Adapter } from "./adapter.ts";
 import { createFullPolicy } from "./full-policy.ts";
 import { type AttentionGeometry, type ContextSettings, memoryLayers } from "./geometry.ts";
+import { createHeavyHitterPolicy } from "./h2o.ts";
 import type { MemoryPolicy, PolicyName } from "./policy.ts";
 import { createPaperPolicy, createStreamingPolicy } from "./segmented-policies.ts";
 import { createKeyDifferencePolicy, createPlusPolicy } from "./slot-policies.ts";
@@ -55,6 +56,10 @@ const makers: { readonly [Name in PolicyName]: (request: PolicyRequest) => Memor
     assertMemoryLayers("keydiff", geometry);
     return createKeyDifferencePolicy(geometry, context);
   },
+  h2o({ geometry, context }) {
+    assertMemoryLayers("h2o", geometry);
+    return createHeavyHitterPolicy(geometry, context);
+  },
   streaming: ({ geometry, context }) => createStreamingPolicy(geometry, context),
   full: ({ geometry, context }) => createFullPolicy(geometry, context.segmentTokens),
 };
@@ -73,6 +78,13 @@ function assertEndless(name: PolicyName, { maxPositions, hasLearnedPositions }: 
 
 /** Lists the policies. */
 export const policyNames: readonly PolicyName[] = Object.keys(makers) as PolicyName[];
+
+const withSlots: ReadonlySet<string> = new Set<PolicyName>(["plus", "keydiff", "h2o"]);
+
+/** Tells whether a policy has retained slots. @param name what a user gave as one. */
+export function keepsSlots(name: string): boolean {
+  return withSlots.has(name);
+}
 
 /**
  * Creates a policy by its name.

@@ -2,7 +2,8 @@
  * The policies with retained slots: B tokens a layer and key/value head stay exact, chosen at each commit.
  *
  * `plus` chooses by a trained retention score, and what leaves may go into a linear memory. `keydiff` chooses by
- * KeyDiff (Park et al., arXiv 2504.15364), which nothing has to be trained for, and forgets what leaves.
+ * KeyDiff (Park et al., arXiv 2504.15364), which nothing has to be trained for, and forgets what leaves; so do those
+ * that choose by the attention that tokens receive (h2o.ts, snapkv.ts).
  * Learned scores of what to keep: Locret (arXiv 2410.01805), TRIM-KV (arXiv 2512.03324).
  */
 
@@ -24,10 +25,11 @@ import { writeElu1Features } from "./linear-memory.ts";
 import { localSwitches } from "./local-attention.ts";
 import { beginPlusAttention } from "./plus-attention.ts";
 import type { AttentionWriter, MemoryPolicy, PolicyName } from "./policy.ts";
+import { type AttentionScoring, beginReceivedAttention } from "./received-attention.ts";
 import { beginLocalAttention, beginWithAdapter } from "./segmented-policies.ts";
 import { commitCountAt, memorySwitch } from "./segmented-state.ts";
 import { buildSlotCommit, type KeyMaps, type SlotMemory } from "./slot-commit.ts";
-import { hasGatedPath, type SlotDesign, SlotState, tokenNumbersName } from "./slot-state.ts";
+import { hasGatedPath, numbersDType, type SlotDesign, SlotState, tokenNumbersName } from "./slot-state.ts";
 import { rowsOfNetworks, type TokenNetwork, TokenNetworksWriter } from "./token-networks.ts";
 import { countNumbers } from "./token-numbers.ts";
 
@@ -72,7 +74,11 @@ function arraySizesOf({ geometry, context, ...design }: SlotDesign, usedTokens: 
     { name: "keys", length: L * K * usedTokens * D, dtype: float32 },
     { name: "values", length: L * K * usedTokens * D, dtype: float32 },
     { name: "kept_keys", length: keptRows * K * D, dtype: float32 },
-    { name: "token_numbers", length: N * countNumbers(design.numbers, K) * usedTokens, dtype: float32 },
+    {
+      name: "token_numbers",
+      length: N * countNumbers(design.numbers, K) * usedTokens,
+      dtype: numbersDType(design),
+    },
     { name: "gate_sums", length: design.memory === undefined ? 0 : N, dtype: float64 },
   ];
   const sums = [{ name: "key_sums", length: KeySums.lengthFor(geometry), dtype: float64 }];
@@ -167,6 +173,7 @@ export function createPlusPolicy(
     memory: linearMemory && slotMemoryOf(geometry, adapter, linearMemory),
     hasLogSum: linearMemory?.fusion === "shared-normalizer",
     createKeySums: undefined,
+    attentionScoring: undefined,
   };
   const ofKeys =
     linearMemory?.featureCount === undefined
@@ -192,6 +199,21 @@ export function createPlusPolicy(
   );
 }
 
+/** Refuses to remember nothing. */
+function assertSlots(name: PolicyName, { slotTokens }: ContextSettings): void {
+  if (slotTokens > 0) return;
+  throw new InvalidRequestError({
+    where: "context.slotTokens",
+    what: `${name} remembers in slots alone`,
+    got: 0,
+    expected: "at least 1",
+    remedy: 'Choose a number of slots, or policy "streaming".',
+  });
+}
+
+/** What every token carries that is chosen by a score alone. */
+const scoreAlone: SlotDesign["numbers"] = [{ kind: "retention", rowsPerHead: 1 }];
+
 /**
  * Creates the policy of slots that nothing was trained for.
  * @throws {@link InvalidRequestError} without slots.
@@ -200,22 +222,15 @@ export function createKeyDifferencePolicy(
   geometry: AttentionGeometry,
   context: ContextSettings,
 ): MemoryPolicy {
-  if (context.slotTokens === 0) {
-    throw new InvalidRequestError({
-      where: "context.slotTokens",
-      what: "keydiff remembers in slots alone",
-      got: 0,
-      expected: "at least 1",
-      remedy: 'Choose a number of slots, or policy "streaming".',
-    });
-  }
+  assertSlots("keydiff", context);
   const design: SlotDesign = {
     geometry,
     context,
-    numbers: [{ kind: "retention", rowsPerHead: 1 }],
+    numbers: scoreAlone,
     memory: undefined,
     hasLogSum: false,
     createKeySums: () => new KeySums(geometry),
+    attentionScoring: undefined,
   };
   return createSlotPolicy("keydiff", design, (b) => {
     const keys: Value[] = [];
@@ -227,4 +242,27 @@ export function createKeyDifferencePolicy(
       },
     });
   });
+}
+
+/**
+ * Creates a policy of slots that are chosen by the attention that tokens receive.
+ * @throws {@link InvalidRequestError} without slots.
+ */
+export function createAttentionPolicy(
+  name: PolicyName,
+  geometry: AttentionGeometry,
+  context: ContextSettings,
+  attentionScoring: AttentionScoring,
+): MemoryPolicy {
+  assertSlots(name, context);
+  const design: SlotDesign = {
+    geometry,
+    context,
+    numbers: scoreAlone,
+    memory: undefined,
+    hasLogSum: false,
+    createKeySums: undefined,
+    attentionScoring,
+  };
+  return createSlotPolicy(name, design, (b) => beginReceivedAttention(b, geometry));
 }

@@ -22,6 +22,7 @@ import { LinearMemory } from "./linear-memory.ts";
 import { absorbLocal, localAttentionFeeds, pastKeysName, pastValuesName } from "./local-attention.ts";
 import type { LocalCache } from "./local-cache.ts";
 import type { MemoryState, StateArray, TokenCounts } from "./policy.ts";
+import { type AttentionScoring, queryWeightFeeds, receivedAttentionName } from "./received-attention.ts";
 import { createSegmentedCache, gateOpeningName, memorySwitch } from "./segmented-state.ts";
 import { firstPlaceFeeds, slotBiasName } from "./slot-attention.ts";
 import {
@@ -31,7 +32,7 @@ import {
   slotKeysName,
   slotValuesName,
 } from "./slot-commit.ts";
-import { chooseHighest, type NumberRows, TokenNumbers } from "./token-numbers.ts";
+import { chooseHighest, type NumberRows, TokenNumbers, type TokenNumbersShape } from "./token-numbers.ts";
 
 /** Names the output of the inference graph with the numbers of the new tokens, `[N, numbers, T]`. */
 export const tokenNumbersName = "token_numbers";
@@ -48,6 +49,15 @@ export interface SlotDesign {
   readonly hasLogSum: boolean;
   /** Makes what the policy sums over the whole stream; undefined when it sums nothing. */
   readonly createKeySums: (() => KeySums) | undefined;
+  /** How the attention that tokens receive scores them; undefined when they are scored as they are read. */
+  readonly attentionScoring: AttentionScoring | undefined;
+}
+
+/** Tells how numbers are kept: what is added up over a stream without end needs float64. */
+export function numbersDType({
+  attentionScoring,
+}: Pick<SlotDesign, "attentionScoring">): TokenNumbersShape["dtype"] {
+  return attentionScoring === undefined ? "float32" : "float64";
 }
 
 /** Tells whether attention is another one once slots are filled. */
@@ -66,7 +76,7 @@ interface SlotParts {
   readonly keySums: KeySums | undefined;
 }
 
-/** Is the state of the policies `plus` and `keydiff`. */
+/** Is the state of the policies with slots. */
 export class SlotState implements MemoryState {
   readonly #design: SlotDesign;
   readonly #parts: SlotParts;
@@ -93,7 +103,13 @@ export class SlotState implements MemoryState {
       lengthTokens: 0,
       cache: createSegmentedCache(geometry, context, memory),
       keptKeys: new KeptKeys(geometry, context, memory),
-      numbers: new TokenNumbers({ layerCount, headCount, kinds, capacityTokens }),
+      numbers: new TokenNumbers({
+        layerCount,
+        headCount,
+        kinds,
+        capacityTokens,
+        dtype: numbersDType(design),
+      }),
       memory: linear && new LinearMemory(geometry, memory, linear.featureCount),
       gateSums: new Float64Array(linear === undefined ? 0 : layerCount),
       keySums: createKeySums?.(),
@@ -124,7 +140,8 @@ export class SlotState implements MemoryState {
     const parts = SlotState.create(design, memory).#parts;
     parts.cache.import(floats("keys"), floats("values"), usedTokens);
     parts.keptKeys.import(floats("kept_keys"));
-    if (usedTokens > 0) parts.numbers.write(floats("token_numbers"), 0, usedTokens);
+    const read = numbersDType(design) === "float64" ? doubles : floats;
+    if (usedTokens > 0) parts.numbers.write(read("token_numbers"), 0, usedTokens);
     parts.memory?.import(floats("memory_matrix"), floats("memory_normalizer"));
     parts.gateSums.set(doubles("gate_sums"));
     parts.keySums?.import(doubles("key_sums"));
@@ -182,13 +199,15 @@ export class SlotState implements MemoryState {
   }
 
   feeds(tokenCount: number): NamedTensors {
-    const { geometry, hasLogSum } = this.#design;
+    const { geometry, context, hasLogSum, attentionScoring } = this.#design;
     const { cache, memory, keySums } = this.#parts;
+    const roomTokens = localCapacityTokens(context) - cache.usedTokens;
     return {
       ...localAttentionFeeds(geometry, cache, this.#length, tokenCount),
       ...memory?.feeds(),
       ...(hasGatedPath(this.#design) && memorySwitch(this.path)),
       ...keySums?.feeds(tokenCount),
+      ...(attentionScoring && queryWeightFeeds(attentionScoring, roomTokens, tokenCount)),
       ...this.#biasFeeds(),
       ...(hasLogSum && firstPlaceFeeds(cache.places)),
     };
@@ -216,11 +235,14 @@ export class SlotState implements MemoryState {
   }
 
   absorb(outputs: NamedTensors, tokenCount: number): void {
+    const { geometry, attentionScoring } = this.#design;
     const { cache, numbers, gateSums, keySums } = this.#parts;
-    const place = cache.usedTokens;
-    const newNumbers = hostFloats(outputs[tokenNumbersName], tokenNumbersName);
-    absorbLocal(this.#design.geometry, cache, outputs, tokenCount);
-    numbers.write(newNumbers, place, tokenCount);
+    const { usedTokens: heldTokens, places } = cache;
+    const name = attentionScoring === undefined ? tokenNumbersName : receivedAttentionName;
+    const newNumbers = hostFloats(outputs[name], name);
+    absorbLocal(geometry, cache, outputs, tokenCount);
+    if (attentionScoring === undefined) numbers.write(newNumbers, heldTokens, tokenCount);
+    else numbers.add(newNumbers, { places, heldTokens, tokenCount });
     keySums?.absorb(outputs);
     this.#length += tokenCount;
     if (this.path === "base" || gateSums.length === 0) return;
@@ -230,13 +252,16 @@ export class SlotState implements MemoryState {
 
   /** Chooses what stays of the candidates of every layer and head, `[N, K, B]`. */
   #choose(): Int32Array {
-    const { geometry, context } = this.#design;
+    const { geometry, context, attentionScoring } = this.#design;
     const { sinkTokens: S, slotTokens: B, segmentTokens: T } = context;
     const { keyValueHeadCount: K } = geometry;
     const chosen = new Int32Array(memoryLayers(geometry).length * K * B);
     for (let index = 0; index < chosen.length / Math.max(1, B); index++) {
-      const scores = this.#parts.numbers.row("retention", Math.floor(index / K), index % K);
-      if (scores !== undefined) chosen.set(chooseHighest(scores.subarray(S, S + B + T), B), index * B);
+      const row = this.#parts.numbers.row("retention", Math.floor(index / K), index % K);
+      if (row === undefined) continue;
+      const candidates = row.subarray(S, S + B + T);
+      const scores = attentionScoring?.scoreCandidates(candidates) ?? candidates;
+      chosen.set(chooseHighest(scores, B), index * B);
     }
     return chosen;
   }
@@ -258,7 +283,7 @@ export class SlotState implements MemoryState {
 
   async commit(session: RuntimeSession<Tensor> | undefined): Promise<void> {
     if (session === undefined) throw new InternalError({ where: "commit", what: "no commit graph" });
-    const { geometry, context } = this.#design;
+    const { geometry, context, attentionScoring } = this.#design;
     const { cache, keptKeys, numbers, memory } = this.#parts;
     const { sinkTokens: S, slotTokens: B, segmentTokens: T } = context;
     // What can fail comes before what changes the state.
@@ -290,6 +315,7 @@ export class SlotState implements MemoryState {
       cache.overwrite(layer, "keys", keptKeys.has(layer) ? 0 : S, moved);
     }
     numbers.keep(chosen, { from: S, count: B + T, keep: B });
+    if (attentionScoring?.isCumulative === false) numbers.clear();
     this.#commits += 1;
     this.#lastChosen = chosen;
     releaseTensors(outputs);

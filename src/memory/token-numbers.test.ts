@@ -42,6 +42,7 @@ const shape: TokenNumbersShape = {
   headCount: 3,
   kinds: [{ kind: "retention", rowsPerHead: 1 }],
   capacityTokens: 9,
+  dtype: "float32",
 };
 const rowCount = 6;
 
@@ -79,6 +80,27 @@ describe("the numbers of tokens", () => {
       expect([...held].slice(0, 7)).toEqual(expected);
     }
     expect(before.export(9)).toEqual(fill(9).export(9));
+  });
+
+  it("are added up in float64 where they say so: those held, and new ones behind the cache's places", () => {
+    const numbers = new TokenNumbers({ ...shape, dtype: "float64" });
+    const give = (places: number, heldTokens: number, tokenCount: number, value: number): void => {
+      const given = new Float32Array(rowCount * (places + tokenCount)).fill(value);
+      numbers.add(given, { places, heldTokens, tokenCount });
+    };
+    give(4, 0, 3, 2 ** 24);
+    give(5, 3, 2, 1);
+    expect([...(numbers.row("retention", 1, 1) ?? [])].slice(0, 5)).toEqual([
+      ...new Array<number>(3).fill(2 ** 24 + 1),
+      1,
+      1,
+    ]);
+    expect(numbers.export(5)).toBeInstanceOf(Float64Array);
+    expect(() => numbers.add(new Float32Array(1), { places: 1, heldTokens: 1, tokenCount: 1 })).toThrow(
+      InternalError,
+    );
+    numbers.clear();
+    expect(numbers.export(5)).toEqual(new Float64Array(5 * rowCount));
   });
 
   it("refuse a count that is not theirs", () => {

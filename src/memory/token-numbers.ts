@@ -2,7 +2,8 @@
  * Numbers that a token carries since it was read: of each kind one or some a layer and key/value head.
  *
  * They are small, and choosing among them is the host's work on every device; so they live there, by the token's
- * place in the cache. What they are computed from is not known here.
+ * place in the cache. What they are computed from is not known here. Most are made once, when the token is read;
+ * what a token receives over time is added up, in float64.
  */
 
 import { InternalError } from "../errors.ts";
@@ -12,6 +13,9 @@ import { InternalError } from "../errors.ts";
  * slot, for each query head of the group; what share of it is written into the linear memory.
  */
 export type NumberKind = "retention" | "slot-bias" | "write-share";
+
+/** Is one number of many tokens, or many: float64 where they are sums over a stream. */
+export type NumberArray = Float32Array | Float64Array;
 
 /** Says how many numbers of a kind there are. */
 export interface NumberRows {
@@ -35,10 +39,11 @@ export interface TokenNumbersShape {
   readonly kinds: readonly NumberRows[];
   /** Places of the cache. */
   readonly capacityTokens: number;
+  readonly dtype: "float32" | "float64";
 }
 
 /** Returns the places of the `count` highest scores, in ascending order; ties go to the higher place. NaN is lowest. */
-export function chooseHighest(scores: Float32Array, count: number): Int32Array {
+export function chooseHighest(scores: NumberArray, count: number): Int32Array {
   const chosen = new Int32Array(count);
   const sorted = scores.map((score) => (Number.isNaN(score) ? Number.NEGATIVE_INFINITY : score)).sort();
   const threshold = sorted[scores.length - count] ?? Number.POSITIVE_INFINITY;
@@ -59,13 +64,17 @@ export function chooseHighest(scores: Float32Array, count: number): Int32Array {
 export class TokenNumbers {
   readonly #shape: TokenNumbersShape;
   /** `[N, numbers, capacity]`. */
-  readonly #data: Float32Array;
+  readonly #data: NumberArray;
 
   constructor(shape: TokenNumbersShape, twin?: TokenNumbers) {
     this.#shape = shape;
     const { layerCount, headCount, kinds, capacityTokens } = shape;
     const length = layerCount * countNumbers(kinds, headCount) * capacityTokens;
-    this.#data = twin === undefined ? new Float32Array(length) : twin.#data.slice();
+    this.#data = twin === undefined ? this.#allocate(length) : twin.#data.slice();
+  }
+
+  #allocate(length: number): NumberArray {
+    return this.#shape.dtype === "float64" ? new Float64Array(length) : new Float32Array(length);
   }
 
   get sizeBytes(): number {
@@ -76,7 +85,7 @@ export class TokenNumbers {
     return this.#data.length / this.#shape.capacityTokens;
   }
 
-  #row(index: number): Float32Array {
+  #row(index: number): NumberArray {
     const { capacityTokens } = this.#shape;
     return this.#data.subarray(index * capacityTokens, (index + 1) * capacityTokens);
   }
@@ -86,7 +95,7 @@ export class TokenNumbers {
    * @param layerSlot index among the layers that keep slots.
    * @param row index among the kind's in the layer: a head, or a query head.
    */
-  row(kind: NumberKind, layerSlot: number, row: number): Float32Array | undefined {
+  row(kind: NumberKind, layerSlot: number, row: number): NumberArray | undefined {
     const { kinds, headCount } = this.#shape;
     const index = kinds.findIndex((rows) => rows.kind === kind);
     if (index < 0) return undefined;
@@ -95,13 +104,44 @@ export class TokenNumbers {
   }
 
   /** Takes in the numbers of `tokenCount` tokens, `[N, numbers, T]`, from a place on. */
-  write(numbers: Float32Array, firstPlace: number, tokenCount: number): void {
-    if (numbers.length !== this.#rowCount * tokenCount) {
-      const [got, expected] = [numbers.length, String(this.#rowCount * tokenCount)];
-      throw new InternalError({ where: "TokenNumbers", what: "the numbers do not fit", got, expected });
-    }
+  write(numbers: NumberArray, firstPlace: number, tokenCount: number): void {
+    this.#assertWidth(numbers, tokenCount);
     for (let row = 0; row < this.#rowCount; row++)
       this.#row(row).set(numbers.subarray(row * tokenCount, (row + 1) * tokenCount), firstPlace);
+  }
+
+  /**
+   * Adds what a run gives to every token, `[N, numbers, P + T]`: the tokens held lie at the first places of P, the new
+   * ones behind all P, and begin with what they get.
+   */
+  add(
+    numbers: NumberArray,
+    run: { readonly places: number; readonly heldTokens: number; readonly tokenCount: number },
+  ): void {
+    const width = run.places + run.tokenCount;
+    this.#assertWidth(numbers, width);
+    for (let row = 0; row < this.#rowCount; row++) {
+      const [own, given] = [this.#row(row), numbers.subarray(row * width, (row + 1) * width)];
+      for (let place = 0; place < run.heldTokens; place++)
+        own[place] = (own[place] ?? 0) + (given[place] ?? 0);
+      own.set(given.subarray(run.places), run.heldTokens);
+    }
+  }
+
+  #assertWidth(numbers: NumberArray, width: number): void {
+    const expected = this.#rowCount * width;
+    if (numbers.length === expected) return;
+    throw new InternalError({
+      where: "TokenNumbers",
+      what: "the numbers do not fit",
+      got: numbers.length,
+      expected: String(expected),
+    });
+  }
+
+  /** Makes all numbers 0. */
+  clear(): void {
+    this.#data.fill(0);
   }
 
   /**
@@ -134,8 +174,8 @@ export class TokenNumbers {
   }
 
   /** Copies out the numbers of the first tokens, `[N, numbers, used]`. */
-  export(usedTokens: number): Float32Array {
-    const packed = new Float32Array(this.#rowCount * usedTokens);
+  export(usedTokens: number): NumberArray {
+    const packed = this.#allocate(this.#rowCount * usedTokens);
     for (let row = 0; row < this.#rowCount; row++)
       packed.set(this.#row(row).subarray(0, usedTokens), row * usedTokens);
     return packed;

@@ -7,7 +7,7 @@ import type { Graph } from "../graph/graph.ts";
 import { verifyGraph } from "../graph/verify.ts";
 import { openAdapter } from "../memory/adapter.ts";
 import { memoryLayers } from "../memory/geometry.ts";
-import { createPolicy, policyNames } from "../memory/policies.ts";
+import { createPolicy, keepsSlots, policyNames } from "../memory/policies.ts";
 import type { PolicyName } from "../memory/policy.ts";
 import {
   createTinyAdapterFolder,
@@ -45,7 +45,7 @@ async function build(
     policyName === "paper" || policyName === "plus"
       ? await openAdapter(createTinyAdapterFolder({ gatedLayers, keyValueHeadCount, variant: policyName }))
       : undefined;
-  const slotTokens = policyName === "plus" || policyName === "keydiff" ? 3 : 0;
+  const slotTokens = keepsSlots(policyName) ? 3 : 0;
   const policy = createPolicy(policyName, {
     geometry: config.geometry,
     context: { ...context, slotTokens },

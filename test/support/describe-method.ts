@@ -8,13 +8,15 @@ import { describe, expect, it } from "vitest";
 import type { LoadOptions } from "../../src/engine/load-model.ts";
 import type { Model } from "../../src/engine/model.ts";
 import type { ModelFolder } from "../../src/files/model-folder.ts";
+import { keepsSlots } from "../../src/memory/policies.ts";
+import type { PolicyName } from "../../src/memory/policy.ts";
 import {
   createTinyAdapterFolder,
   createTinyModelFolder,
   type TinyModelOptions,
 } from "../../src/testing/tiny-model.ts";
 import { type OracleContext, readOracleModel, StreamOracle } from "./edgeinfinite-oracle.ts";
-import { SlotOracle } from "./slot-oracle.ts";
+import { SlotOracle, slotChoiceOf } from "./slot-oracle.ts";
 
 /** Loads a model on the device under test. */
 export type LoadOnDevice = (folder: ModelFolder, options: LoadOptions) => Promise<Model>;
@@ -26,14 +28,10 @@ const sizes = { layerCount: 2, hiddenSize: 42, queryHeadCount: 6, keyValueHeadCo
 const streamLength = 37 + 2 * 13 + 2;
 const tokens = Array.from({ length: streamLength }, (_, index) => (index * index * 31 + 7 * index + 5) % 282);
 
-type Policy = "paper" | "plus" | "keydiff" | "streaming" | "full";
+const contextOf = (policy: PolicyName): Required<OracleContext> =>
+  keepsSlots(policy) ? { ...context, slotTokens: 8, windowTokens: 13 } : { ...context, slotTokens: 0 };
 
-const contextOf = (policy: Policy): Required<OracleContext> =>
-  policy === "plus" || policy === "keydiff"
-    ? { ...context, slotTokens: 8, windowTokens: 13 }
-    : { ...context, slotTokens: 0 };
-
-function adapterFolder(policy: Policy): ModelFolder | undefined {
+function adapterFolder(policy: PolicyName): ModelFolder | undefined {
   if (policy !== "paper" && policy !== "plus") return undefined;
   const plus = { slotBias: true, writeGate: true, featureCount: 7, fusion: "shared-normalizer" } as const;
   return createTinyAdapterFolder({
@@ -45,16 +43,16 @@ function adapterFolder(policy: Policy): ModelFolder | undefined {
   });
 }
 
-function loadSmall(load: LoadOnDevice, policy: Policy, options: TinyModelOptions = {}): Promise<Model> {
+function loadSmall(load: LoadOnDevice, policy: PolicyName, options: TinyModelOptions = {}): Promise<Model> {
   const folder = createTinyModelFolder({ ...sizes, mlpSize: 50, seed: 11, ...options });
   const adapter = adapterFolder(policy);
   return load(folder, { policy, context: contextOf(policy), ...(adapter && { adapter }) });
 }
 
-async function createOracle(folder: ModelFolder, policy: Policy): Promise<StreamOracle | SlotOracle> {
+async function createOracle(folder: ModelFolder, policy: PolicyName): Promise<StreamOracle | SlotOracle> {
   const model = await readOracleModel(folder, adapterFolder(policy));
   const own = contextOf(policy);
-  if (own.slotTokens > 0) return new SlotOracle(model, own);
+  if (own.slotTokens > 0) return new SlotOracle(model, own, slotChoiceOf(policy));
   return new StreamOracle(
     model,
     policy === "full" ? { ...own, windowTokens: Number.POSITIVE_INFINITY } : own,
@@ -73,7 +71,7 @@ function largestDifference(a: ArrayLike<number> | undefined, b: ArrayLike<number
 /** Gives the largest difference of any logit after any piece from the definition. */
 async function measure(
   load: LoadOnDevice,
-  policy: Policy,
+  policy: PolicyName,
   pieceTokens: number,
   options: TinyModelOptions = {},
 ): Promise<number> {
@@ -93,13 +91,14 @@ async function measure(
 }
 
 function describeDefinition(load: LoadOnDevice, tolerance: number): void {
-  it.for<[Policy, number]>([
+  it.for<[PolicyName, number]>([
     ["paper", 1],
     ["paper", 13],
     ["paper", 64],
     ["plus", 1],
     ["plus", 29],
     ["keydiff", 13],
+    ["h2o", 13],
     ["streaming", 29],
     ["full", 5],
   ])("gives the logits of the definition: policy %s, pieces of %i", async ([policy, piece], { annotate }) => {
@@ -126,6 +125,7 @@ function describeSessions(load: LoadOnDevice, tolerance: number): void {
       ["paper", 55],
       ["plus", 38],
       ["keydiff", 55],
+      ["h2o", 55],
     ] as const) {
       await using model = await loadSmall(load, policy);
       const session = model.createSession();

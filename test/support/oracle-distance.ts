@@ -3,6 +3,7 @@
  */
 
 import type { ModelFolder } from "../../src/files/model-folder.ts";
+import { keepsSlots } from "../../src/memory/policies.ts";
 import type { PolicyName } from "../../src/memory/policy.ts";
 import { loadModel } from "../../src/node.ts";
 import {
@@ -17,7 +18,7 @@ import {
   readOracleModel,
   StreamOracle,
 } from "./edgeinfinite-oracle.ts";
-import { SlotOracle } from "./slot-oracle.ts";
+import { SlotOracle, slotChoiceOf } from "./slot-oracle.ts";
 
 /** Odd sizes: what is padded, grouped or rounded somewhere shows. */
 export const oddContext: OracleContext = { sinkTokens: 3, windowTokens: 21, segmentTokens: 13 };
@@ -61,8 +62,6 @@ export interface OracleDistance {
   readonly range: number;
 }
 
-const hasSlots = (policy: PolicyName): boolean => policy === "plus" || policy === "keydiff";
-
 /** Creates the model and, for a policy that needs one, the adapter of a run. */
 export function createRunFolders({ options, policy, gatedLayers, plus }: OracleRun): {
   folder: ModelFolder;
@@ -92,7 +91,7 @@ function createOracle(
   model: OracleModel,
   context: OracleContext,
 ): StreamOracle | SlotOracle {
-  if (hasSlots(policy)) return new SlotOracle(model, { slotTokens: 0, ...context });
+  if (keepsSlots(policy)) return new SlotOracle(model, { slotTokens: 0, ...context }, slotChoiceOf(policy));
   const isFull = policy === "full";
   return new StreamOracle(model, isFull ? { ...context, windowTokens: Number.POSITIVE_INFINITY } : context);
 }
@@ -103,7 +102,7 @@ function createOracle(
  */
 export async function measureOracleDistance(run: OracleRun): Promise<OracleDistance> {
   const { policy, pieceTokens = 1 } = run;
-  const usual = hasSlots(policy) ? oddSlotContext : oddContext;
+  const usual = keepsSlots(policy) ? oddSlotContext : oddContext;
   const { context = usual } = run;
   const { folder, adapter } = createRunFolders(run);
   const oracle = createOracle(policy, await readOracleModel(folder, adapter, run.frequencies), context);

@@ -18,11 +18,19 @@ export interface SlotOracleContext {
   readonly segmentTokens: number;
 }
 
+/** Names how slots are chosen without an adapter. */
+export type SlotChoice = "keydiff" | "h2o" | "snapkv";
+
+/** Returns how a policy chooses its slots without an adapter. */
+export const slotChoiceOf = (policy: string): SlotChoice =>
+  policy === "h2o" || policy === "snapkv" ? policy : "keydiff";
+
 /** Is what one layer computed of one token, by key/value head. */
 interface Token {
   readonly keys: readonly (readonly number[])[];
   readonly values: readonly (readonly number[])[];
-  readonly retention: readonly number[];
+  /** Is added to while the token receives attention, where that is what counts. */
+  readonly retention: number[];
   /** Is added to the logits of the token in a slot, by query head. */
   readonly bias: readonly number[];
   /** Share of it that is written into the linear memory, by key/value head. */
@@ -51,15 +59,21 @@ const zeros = (length: number): number[] => new Array<number>(length).fill(0);
 /** Reads a stream token by token. */
 export class SlotOracle {
   readonly #decoder: OracleDecoder;
-  /** Of an adapter; without one tokens are scored by KeyDiff. */
+  /** Of an adapter; without one tokens are scored by the choice. */
   readonly #weights: Weights | undefined;
   readonly #context: SlotOracleContext;
   readonly #layers: readonly Layer[];
   readonly #isShared: boolean;
+  readonly #choice: SlotChoice;
   #count = 0;
   commitCount = 0;
 
-  constructor({ decoder, gates, fusion }: OracleModel, context: SlotOracleContext) {
+  constructor(
+    { decoder, gates, fusion }: OracleModel,
+    context: SlotOracleContext,
+    choice: SlotChoice = "keydiff",
+  ) {
+    this.#choice = choice;
     this.#decoder = decoder;
     this.#weights = gates;
     this.#context = context;
@@ -94,11 +108,31 @@ export class SlotOracle {
   #score(layer: number, { heads }: Layer, keys: Token["keys"], hidden: readonly number[]): number[] {
     if (this.#isLocal(layer)) return heads.map(() => this.#count);
     if (this.#weights !== undefined) return this.#network(`layers.${layer}.retention`, hidden);
+    if (this.#choice !== "keydiff") return zeros(heads.length);
     return heads.map((head, index) => {
       const own = unit(keys[index] ?? []);
       head.keySum = head.keySum.map((sum, i) => sum + at(own, i));
       return -dot(own, unit(head.keySum));
     });
+  }
+
+  /** Says whether the attention of the token being read counts: for SnapKV among the last before a commit alone. */
+  get #isObserved(): boolean {
+    const { sinkTokens: S, slotTokens: B, windowTokens: W, segmentTokens: T } = this.#context;
+    if (this.#choice === "h2o") return true;
+    const place = this.#count - T * this.commitCount;
+    return this.#choice === "snapkv" && place >= S + B + W + T - Math.min(32, W, T);
+  }
+
+  /** Gives the candidates of a head by what they are worth: for SnapKV a candidate counts as its best neighbour. */
+  #rank(layer: number, tokens: readonly Token[], head: number, candidates: readonly number[]): number[] {
+    const received = candidates.map((n) => tokens[n]?.retention[head] ?? Number.NaN);
+    const isPooled = this.#choice === "snapkv" && !this.#isLocal(layer);
+    const worth = received.map((own, i) =>
+      isPooled ? Math.max(...received.slice(Math.max(0, i - 3), i + 4)) : own,
+    );
+    const order = candidates.map((n, i) => [n, at(worth, i)] as const);
+    return order.sort(([a, worthOfA], [b, worthOfB]) => worthOfB - worthOfA || b - a).map(([n]) => n);
   }
 
   #commit(): void {
@@ -107,8 +141,7 @@ export class SlotOracle {
     const local = Array.from({ length: this.commitCount === 0 ? B + T : T }, (_, n) => first + n);
     for (const [layer, { tokens, heads }] of this.#layers.entries()) {
       for (const [index, head] of heads.entries()) {
-        const scoreOf = (n: number): number => tokens[n]?.retention[index] ?? Number.NaN;
-        const candidates = [...head.slots, ...local].sort((a, b) => scoreOf(b) - scoreOf(a) || b - a);
+        const candidates = this.#rank(layer, tokens, index, [...head.slots, ...local]);
         head.slots = candidates.slice(0, B).sort((a, b) => a - b);
         for (const n of candidates.slice(B)) {
           const value = tokens[n]?.values[index] ?? [];
@@ -125,7 +158,13 @@ export class SlotOracle {
         }
       }
     }
+    if (this.#choice === "snapkv") for (const layer of this.#layers.keys()) this.#forget(layer);
     this.commitCount += 1;
+  }
+
+  #forget(layer: number): void {
+    if (this.#isLocal(layer)) return;
+    for (const { retention } of this.#layers[layer]?.tokens ?? []) retention.fill(0);
   }
 
   /** Gives elu(x) + 1, or exp(W x) where the adapter has a W. */
@@ -172,6 +211,13 @@ export class SlotOracle {
     const top = Math.max(...scores);
     const weights = scores.map((score) => Math.exp(score - top));
     const total = weights.reduce((sum, weight) => sum + weight, 0);
+    if (this.#weights === undefined && this.#isObserved && !this.#isLocal(layer)) {
+      const group = decoder.queryHeadCount / decoder.keyValueHeadCount;
+      for (const [j, [n]] of near.entries()) {
+        const retention = tokens[n]?.retention ?? [];
+        retention[index] = at(retention, index) + at(weights, j) / total / group;
+      }
+    }
     const output = query.map((_, i) =>
       near.reduce((sum, [n], j) => sum + (at(weights, j) / total) * at(tokens[n]?.values[index] ?? [], i), 0),
     );

@@ -11,6 +11,7 @@ import { type ModelFolder, makeModelFolder, memoryModelFolder } from "../../src/
 import { parseSafetensorsHeader, readTensor } from "../../src/files/safetensors.ts";
 import { writeSafetensors } from "../../src/files/safetensors-writer.ts";
 import type { ContextSettings } from "../../src/memory/geometry.ts";
+import { keepsSlots } from "../../src/memory/policies.ts";
 import type { PolicyName } from "../../src/memory/policy.ts";
 import { loadModel } from "../../src/node.ts";
 import { createNodeRuntime } from "../../src/runtime/node.ts";
@@ -52,7 +53,7 @@ export function loadTiny(
   const isTrained = policy === "paper" || policy === "plus";
   return loadModel(folder, {
     policy,
-    context: policy === "plus" || policy === "keydiff" ? tinySlotContext : tinyContext,
+    context: keepsSlots(policy) ? tinySlotContext : tinyContext,
     threads: 1,
     ...(isTrained && { adapter: createTinyAdapterFolder(policy === "plus" ? tinyPlus : {}) }),
     ...options,

@@ -46,6 +46,7 @@ const slotsReason = "the manifest has no words yet for how a host chooses what s
 const reasonsAgainst: { readonly [Name in Exclude<PolicyName, ExportManifest["policy"]>]: string } = {
   plus: slotsReason,
   keydiff: slotsReason,
+  h2o: slotsReason,
   full: "an ordinary cache grows with the stream, and exported graphs have fixed shapes",
 };
 

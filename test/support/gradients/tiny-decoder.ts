@@ -16,7 +16,7 @@ import type { WeightEntry } from "../../../src/graph/weights.ts";
 import { type Adapter, openAdapter } from "../../../src/memory/adapter.ts";
 import { type AttentionGeometry, memoryLayers } from "../../../src/memory/geometry.ts";
 import { pastKeysName } from "../../../src/memory/local-attention.ts";
-import { createPolicy } from "../../../src/memory/policies.ts";
+import { createPolicy, keepsSlots } from "../../../src/memory/policies.ts";
 import type { MemoryPolicy, MemoryState, PolicyName } from "../../../src/memory/policy.ts";
 import { gateOpeningName } from "../../../src/memory/segmented-state.ts";
 import { inferenceNames } from "../../../src/models/decoder.ts";
@@ -137,7 +137,7 @@ async function openPolicy(
   const folder =
     variant && createTinyAdapterFolder({ ...geometry, variant, gatedLayers: memoryLayers(geometry) });
   const adapter = folder && (await openAdapter(folder));
-  const slotTokens = name === "plus" || name === "keydiff" ? 3 : 0;
+  const slotTokens = keepsSlots(name) ? 3 : 0;
   const policy = createPolicy(name, { geometry, context: { ...context, slotTokens }, adapter });
   return { policy, adapter };
 }
