@@ -106,6 +106,7 @@ describe.each(Object.entries(families))("the logits of a %s are those of its def
     ["plus", 29],
     ["keydiff", 13],
     ["h2o", 13],
+    ["snapkv", 13],
   ] as const)("policy %s, %i at a time", async (policy, pieceTokens) => {
     const { largest, range } = await measureOracleDistance({ ...run, policy, pieceTokens });
     expect(largest).toBeLessThan(tolerance);

@@ -68,7 +68,7 @@ describe("routing", () => {
   });
 
   it("gives the base model's logits, bit for bit, until slots are filled at the first commit", async () => {
-    for (const policy of ["plus", "keydiff", "h2o"] as const) {
+    for (const policy of ["plus", "keydiff", "h2o", "snapkv"] as const) {
       await using model = await loadTiny(policy);
       expect(localCapacityTokens(model.context)).toBe(C);
       for (const pieces of [
@@ -89,7 +89,7 @@ describe("routing", () => {
   });
 
   it("knows at every length which tokens are in slots, and how many have left", async () => {
-    for (const policy of ["plus", "keydiff", "h2o"] as const) {
+    for (const policy of ["plus", "keydiff", "h2o", "snapkv"] as const) {
       await using model = await loadTiny(policy);
       const session = model.createSession();
       const { slotTokens: B } = model.context;

@@ -28,19 +28,21 @@ let paper: Model;
 let plus: Model;
 let keydiff: Model;
 let h2o: Model;
+let snapkv: Model;
 let streaming: Model;
 let full: Model;
 let all: readonly Model[];
 beforeAll(async () => {
-  [paper, plus, keydiff, h2o, streaming, full] = await Promise.all([
+  [paper, plus, keydiff, h2o, snapkv, streaming, full] = await Promise.all([
     loadTiny("paper"),
     loadTiny("plus"),
     loadTiny("keydiff"),
     loadTiny("h2o"),
+    loadTiny("snapkv"),
     loadTiny("streaming"),
     loadTiny("full"),
   ]);
-  all = [paper, plus, keydiff, h2o, streaming, full];
+  all = [paper, plus, keydiff, h2o, snapkv, streaming, full];
 });
 afterAll(async () => {
   await Promise.all(all.map((model) => model.dispose()));
@@ -136,7 +138,7 @@ describe("a restored session", () => {
 describe("the size of a saved session", () => {
   it("is the state's and under 4 KB more", async () => {
     for (const length of [0, 1, C, C + 1, C + T, C + 5 * T + 3]) {
-      for (const model of [paper, plus, keydiff, h2o, streaming]) {
+      for (const model of [paper, plus, keydiff, h2o, snapkv, streaming]) {
         const session = await sessionOf(model, length);
         const bytes = await session.save();
         expect(bytes.length).toBeLessThan(session.stateBytes + 4096);
@@ -147,8 +149,9 @@ describe("the size of a saved session", () => {
         const features = model === paper ? D : model === plus ? tinyPlus.featureCount : 0;
         const logits = length > 0 ? model.config.vocabularySize : 0;
         const B = model.context.slotTokens;
-        // A score, for plus a bias of two query heads and a share; for h2o the score is in float64.
-        const numbers = model === plus ? 4 : model === keydiff ? 1 : model === h2o ? 2 : 0;
+        // A score, for plus a bias of two query heads and a share; for h2o and snapkv the score is in float64.
+        const numbers =
+          model === plus ? 4 : model === keydiff ? 1 : model === h2o || model === snapkv ? 2 : 0;
         const sums = model === keydiff ? L * K * D : model === plus || B === 0 ? L : 0;
         const exact = D * (2 * used + S + B) + numbers * used;
         const payload = 4 * (L * K * (exact + features * (D + 1)) + logits) + 8 * sums;
@@ -170,7 +173,7 @@ describe("a clone", () => {
   });
 
   it("diverges from before its sinks are filled, and keeps its own", async () => {
-    for (const model of [paper, plus, keydiff, h2o, streaming]) {
+    for (const model of [paper, plus, keydiff, h2o, snapkv, streaming]) {
       const session = await sessionOf(model, 1);
       const twin = session.clone();
       const [ids, otherIds] = [tinyIds(C + 2 * T, 4), tinyIds(C + 2 * T, 5)];

@@ -26,6 +26,17 @@ describe("the logits of policies with slots are those of the definition", () => 
     ["h2o", { options: { tied: false }, policy: "h2o" }],
     ["h2o in pieces", { options: {}, policy: "h2o", pieceTokens: 29 }],
     ["h2o of many query heads", { options: { keyValueHeadCount: 1 }, policy: "h2o", pieceTokens: 4 }],
+    ["snapkv", { options: { tied: false }, policy: "snapkv" }],
+    ["snapkv in pieces", { options: {}, policy: "snapkv", pieceTokens: 29 }],
+    [
+      "snapkv of a short window, without sinks",
+      {
+        options: { keyValueHeadCount: 1 },
+        policy: "snapkv",
+        pieceTokens: 4,
+        context: { sinkTokens: 0, slotTokens: 9, windowTokens: 3, segmentTokens: 8 },
+      },
+    ],
     ["plus", { options: { tied: false }, policy: "plus" }],
     ["plus in pieces", { options: {}, policy: "plus", pieceTokens: 13 }],
     [

@@ -7,7 +7,8 @@
  * The paper drops one token a step, the one with the lowest sum. Here a commit drops T at once, and the sums of the B
  * slots and the T oldest local tokens decide; the window and the segment are its recent tokens, and sinks are kept
  * besides. Query heads of a group share keys, so that their mean counts. A token that stays keeps its sum, one that is
- * dropped loses it, as in the paper: older tokens have had more time to gather theirs.
+ * dropped loses it, as in the paper: older tokens have had more time to gather theirs, and what is in a slot early is
+ * hard to displace.
  */
 
 import type { AttentionGeometry, ContextSettings } from "./geometry.ts";

@@ -26,7 +26,12 @@ const adapters: { readonly [Name in PolicyName]?: Adapter } = {
   plus: await openAdapter(createTinyAdapterFolder({ ...sizes, variant: "plus" })),
 };
 const remembers: { readonly [Name in PolicyName]?: boolean } = { paper: true, plus: true };
-const forgets: { readonly [Name in PolicyName]?: boolean } = { streaming: true, keydiff: true, h2o: true };
+const forgets: { readonly [Name in PolicyName]?: boolean } = {
+  streaming: true,
+  keydiff: true,
+  h2o: true,
+  snapkv: true,
+};
 
 /** Makes the policy; the slots of one that keeps none go to its window. */
 function makePolicy(name: PolicyName, given: ContextSettings): MemoryPolicy {
@@ -334,7 +339,7 @@ describe("createPolicy", () => {
   const request = { geometry, context: { sinkTokens: 1, slotTokens: 0, windowTokens: 2, segmentTokens: 2 } };
 
   it("makes the policy of the name", () => {
-    expect(policyNames).toEqual(["paper", "plus", "keydiff", "h2o", "streaming", "full"]);
+    expect(policyNames).toEqual(["paper", "plus", "keydiff", "h2o", "snapkv", "streaming", "full"]);
     for (const name of policyNames)
       expect(makePolicy(name, { ...request.context, slotTokens: 1 }).name).toBe(name);
   });

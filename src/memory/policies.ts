@@ -10,6 +10,7 @@ import { createHeavyHitterPolicy } from "./h2o.ts";
 import type { MemoryPolicy, PolicyName } from "./policy.ts";
 import { createPaperPolicy, createStreamingPolicy } from "./segmented-policies.ts";
 import { createKeyDifferencePolicy, createPlusPolicy } from "./slot-policies.ts";
+import { createSnapPolicy } from "./snapkv.ts";
 
 /** Is what a policy is made from. */
 export interface PolicyRequest {
@@ -60,6 +61,10 @@ const makers: { readonly [Name in PolicyName]: (request: PolicyRequest) => Memor
     assertMemoryLayers("h2o", geometry);
     return createHeavyHitterPolicy(geometry, context);
   },
+  snapkv({ geometry, context }) {
+    assertMemoryLayers("snapkv", geometry);
+    return createSnapPolicy(geometry, context);
+  },
   streaming: ({ geometry, context }) => createStreamingPolicy(geometry, context),
   full: ({ geometry, context }) => createFullPolicy(geometry, context.segmentTokens),
 };
@@ -79,7 +84,7 @@ function assertEndless(name: PolicyName, { maxPositions, hasLearnedPositions }: 
 /** Lists the policies. */
 export const policyNames: readonly PolicyName[] = Object.keys(makers) as PolicyName[];
 
-const withSlots: ReadonlySet<string> = new Set<PolicyName>(["plus", "keydiff", "h2o"]);
+const withSlots: ReadonlySet<string> = new Set<PolicyName>(["plus", "keydiff", "h2o", "snapkv"]);
 
 /** Tells whether a policy has retained slots. @param name what a user gave as one. */
 export function keepsSlots(name: string): boolean {

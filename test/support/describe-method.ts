@@ -99,6 +99,7 @@ function describeDefinition(load: LoadOnDevice, tolerance: number): void {
     ["plus", 29],
     ["keydiff", 13],
     ["h2o", 13],
+    ["snapkv", 13],
     ["streaming", 29],
     ["full", 5],
   ])("gives the logits of the definition: policy %s, pieces of %i", async ([policy, piece], { annotate }) => {
@@ -126,6 +127,7 @@ function describeSessions(load: LoadOnDevice, tolerance: number): void {
       ["plus", 38],
       ["keydiff", 55],
       ["h2o", 55],
+      ["snapkv", 55],
     ] as const) {
       await using model = await loadSmall(load, policy);
       const session = model.createSession();

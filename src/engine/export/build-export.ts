@@ -47,6 +47,7 @@ const reasonsAgainst: { readonly [Name in Exclude<PolicyName, ExportManifest["po
   plus: slotsReason,
   keydiff: slotsReason,
   h2o: slotsReason,
+  snapkv: slotsReason,
   full: "an ordinary cache grows with the stream, and exported graphs have fixed shapes",
 };
 
