@@ -10,7 +10,7 @@
  */
 
 import type { GraphBuilder } from "../graph/builder.ts";
-import { addDims, multiplyDims } from "../graph/dim.ts";
+import { addDims } from "../graph/dim.ts";
 import type { Value } from "../graph/graph.ts";
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
 import type { AttentionGeometry } from "./geometry.ts";
@@ -50,9 +50,9 @@ function writeReceived(
   queryWeights: Value,
 ): Value {
   const [T, places] = [tokensSymbol, addDims(placesSymbol, tokensSymbol)];
-  const grouped = b.reshape(writeHeadsFirst(b, query, H, D), [K, multiplyDims(H / K, T), D]);
-  const keys = b.reshape(b.concat([pastKeys, b.reshape(newKeys, [K, 1, T, D])], 2), [K, places, D]);
-  const scores = b.reshape(b.matMul(grouped, b.transpose(keys, [0, 2, 1])), [K, H / K, T, places]);
+  const grouped = b.reshape(writeHeadsFirst(b, query, H, D), [K, H / K, T, D]);
+  const keys = b.concat([pastKeys, b.reshape(newKeys, [K, 1, T, D])], 2);
+  const scores = b.matMul(grouped, b.transpose(keys, [0, 1, 3, 2]));
   const weights = b.softmax(b.add(scores, masks.causal), 3);
   const received = b.matMul(b.reshape(queryWeights, [1, T]), weights);
   return b.reshape(b.reduceMean(received, [1], false), [1, K, places]);
