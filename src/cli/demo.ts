@@ -64,6 +64,8 @@ function formatPolicy({ context, memoryEstimate: { policy } }: Model): string {
     plus: "by its trained adapter `plus`",
     paper: "all others are in the linear memory of its adapter `paper`",
     keydiff: "without an adapter, by KeyDiff: the keys that differ most",
+    h2o: "by H2O: those that have received the most attention",
+    snapkv: "by SnapKV: those that the last tokens before a commit looked at",
     streaming: "what is older is forgotten",
     full: "an ordinary cache",
   };

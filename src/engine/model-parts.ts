@@ -27,8 +27,9 @@ export interface MemoryOptions {
   readonly context?: Partial<ContextSettings>;
   /**
    * How sessions remember: `paper` and `plus` need an adapter trained for it, `keydiff` keeps the `slotTokens` tokens a
-   * head whose keys differ most, `streaming` forgets what leaves the window, `full` is an ordinary KV cache within the
-   * trained length. By default the adapter's; without one `keydiff` if there are slots, else `streaming`. A model with
+   * head whose keys differ most, `h2o` those that have received the most attention, `snapkv` those that the last
+   * queries looked at, `streaming` forgets what leaves the window, `full` is an ordinary KV cache within the trained
+   * length. By default the adapter's; without one `keydiff` if there are slots, else `streaming`. A model with
    * learned positions runs under `full` alone.
    */
   readonly policy?: PolicyName | "auto";

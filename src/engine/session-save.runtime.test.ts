@@ -269,6 +269,12 @@ describe("restoreSession refuses", () => {
     await expect(model.restoreSession(bytes)).rejects.toThrow(InvalidRequestError);
   });
 
+  it("a session of other slots of the same sizes, saying so", async () => {
+    const saved = await (await sessionOf(h2o, C + T + 5)).save();
+    await expect(snapkv.restoreSession(saved)).rejects.toThrow(/memory policy, got "h2o", expected snapkv/);
+    await expect(keydiff.restoreSession(saved)).rejects.toThrow(/memory policy, got "h2o", expected keydiff/);
+  });
+
   it("no session of the same model that was loaded again", async () => {
     await using again = await loadTiny("paper");
     expect(await goOn(await again.restoreSession(bytes))).toEqual(await goOn(adapted));
