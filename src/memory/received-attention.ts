@@ -13,8 +13,7 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import { addDims } from "../graph/dim.ts";
 import type { Value } from "../graph/graph.ts";
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
-import type { AttentionGeometry } from "./geometry.ts";
-import { memoryLayers } from "./geometry.ts";
+import { type AttentionGeometry, memoryLayers } from "./geometry.ts";
 import {
   type AttentionParts,
   LocalAttentionWriter,

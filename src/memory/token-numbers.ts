@@ -14,7 +14,7 @@ import { InternalError } from "../errors.ts";
  */
 export type NumberKind = "retention" | "slot-bias" | "write-share";
 
-/** Is one number of many tokens, or many: float64 where they are sums over a stream. */
+/** Holds numbers of tokens: float64 where they are sums over a stream. */
 export type NumberArray = Float32Array | Float64Array;
 
 /** Says how many numbers of a kind there are. */
