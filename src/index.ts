@@ -19,6 +19,7 @@ export type { Model } from "./engine/model.ts";
 export type { MemoryOptions } from "./engine/model-parts.ts";
 export type { AppendOptions, AppendProgress, AppendResult } from "./engine/prefill.ts";
 export type { SamplingOptions } from "./engine/sampler.ts";
+export type { ScoreResult } from "./engine/score.ts";
 export type { Session } from "./engine/session.ts";
 export type { SessionStats } from "./engine/stats.ts";
 export type { SessionInput } from "./engine/token-input.ts";

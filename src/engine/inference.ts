@@ -74,18 +74,22 @@ export class Inference implements AsyncDisposable {
   /**
    * Reads one run of tokens, after a commit when one is due.
    * @param tokenIds at least one, at most {@link MemoryState.roomTokens} after the commit.
-   * @returns the logits of the last one, float32 `[V]`.
+   * @param logitRowCount N, how many of the last ones have logits.
+   * @returns the logits of those, float32 `[N, V]`.
    * @throws {@link UnsupportedError} when float16 could not hold a product; the state is as it was then.
    */
-  read(state: MemoryState, tokenIds: readonly number[]): Promise<Float32Array> {
+  read(state: MemoryState, tokenIds: readonly number[], logitRowCount = 1): Promise<Float32Array> {
     return this.#mutex.run(async () => {
       this.#assertOpen();
       await this.memory.ready();
       const count = tokenIds.length;
+      const rows = BigInt64Array.from({ length: logitRowCount }, (_, row) =>
+        BigInt(count - logitRowCount + row),
+      );
       const outputs = await this.#forward.run({
         ...state.feeds(count),
         [inferenceNames.tokenIds]: hostTensor("int64", [count], BigInt64Array.from(tokenIds, BigInt)),
-        [inferenceNames.logitRows]: hostTensor("int64", [1], BigInt64Array.of(BigInt(count - 1))),
+        [inferenceNames.logitRows]: hostTensor("int64", [logitRowCount], rows),
       });
       const logits = hostFloats(outputs[inferenceNames.logits], inferenceNames.logits);
       try {

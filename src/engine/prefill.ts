@@ -33,6 +33,9 @@ export interface AppendResult {
   readonly lengthTokens: number;
 }
 
+/** Says how an input becomes tokens. */
+export type InputEncoding = Omit<TokenInputOptions, "continuation" | "signal">;
+
 function refuseEmpty(): never {
   throw new InvalidRequestError({
     where: "append",
@@ -66,8 +69,17 @@ function makeEventWindow(): () => Promise<void> {
   };
 }
 
+/** Reads the runs of an input. */
+export interface RunReader {
+  /** Most tokens of a run, where that is less than there is room for. */
+  readonly mostTokens: number;
+  /** Reads one run into the session. */
+  readonly read: (tokenIds: readonly number[]) => Promise<unknown>;
+}
+
 /**
  * Reads an input into a session.
+ * @param runs does so in another way than to be read alone.
  * @throws {@link InvalidRequestError} when it is empty, does not fit, or holds an id out of range;
  * the signal's reason on abort, with all that was read kept.
  */
@@ -75,7 +87,8 @@ export async function prefill(
   core: SessionCore,
   input: SessionInput,
   options: AppendOptions,
-  tokens: Omit<TokenInputOptions, "continuation" | "signal">,
+  tokens: InputEncoding,
+  runs: RunReader = { mostTokens: Number.POSITIVE_INFINITY, read: (ids) => core.read(ids, "prefill") },
 ): Promise<AppendResult> {
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
@@ -93,7 +106,7 @@ export async function prefill(
   let readTokens = 0;
   const readRun = async (count: number): Promise<void> => {
     core.speed.beginPrompt(start);
-    await core.read(waiting.slice(next, next + count), "prefill");
+    await runs.read(waiting.slice(next, next + count));
     next += count;
     readTokens += count;
     onProgress?.({ readTokens, totalTokens, lengthTokens: core.state.lengthTokens });
@@ -102,7 +115,7 @@ export async function prefill(
   };
   const readFullRuns = async (): Promise<void> => {
     while (next < waiting.length) {
-      const room = await core.makeRoom();
+      const room = Math.min(await core.makeRoom(), runs.mostTokens);
       if (waiting.length - next < room) return;
       await readRun(room);
     }

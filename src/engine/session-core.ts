@@ -53,12 +53,22 @@ export class SessionCore {
     return this.state.roomTokens;
   }
 
-  /** Reads one run of tokens, at most what {@link makeRoom} told. */
-  async read(tokenIds: readonly number[], kind: "prefill" | "decode"): Promise<void> {
+  /**
+   * Reads one run of tokens, at most what {@link makeRoom} told.
+   * @returns the logits of the last `logitRowCount` of them, float32 `[N, V]`.
+   */
+  async read(
+    tokenIds: readonly number[],
+    kind: "prefill" | "decode",
+    logitRowCount = 1,
+  ): Promise<Float32Array> {
     const start = performance.now();
-    this.logits = await this.inference.read(this.state, tokenIds);
+    const logits = await this.inference.read(this.state, tokenIds, logitRowCount);
+    // A copy, so that no session holds on to the rows of a whole run.
+    this.logits = logitRowCount === 1 ? logits : logits.slice(-logits.length / logitRowCount);
     this.recentIds = [...this.recentIds, ...tokenIds.slice(-recentTokenCount)].slice(-recentTokenCount);
     this.speed.count(kind, tokenIds.length, start);
+    return logits;
   }
 
   /** Reads one generated token. */

@@ -10,7 +10,8 @@ import type { ChatMessage } from "../text/chat-message.ts";
 import { type ChatEvent, type ChatModel, type ChatOptions, chat } from "./chat.ts";
 import { type GenerateEvent, type GenerateOptions, generate, prepareGeneration } from "./generate.ts";
 import { sessionBytes } from "./memory-estimate.ts";
-import { type AppendOptions, type AppendResult, prefill } from "./prefill.ts";
+import { type AppendOptions, type AppendResult, type InputEncoding, prefill } from "./prefill.ts";
+import { type ScoreResult, score } from "./score.ts";
 import type { SessionCore } from "./session-core.ts";
 import { encodeSession, type SessionIdentity } from "./session-file.ts";
 import { gatherStats, type SessionStats } from "./stats.ts";
@@ -123,13 +124,21 @@ export class Session implements Disposable {
    * then), does not fit the policy, or the session is busy; {@link DisposedError}; the signal's reason on abort.
    */
   append(input: SessionInput, options: AppendOptions = {}): Promise<AppendResult> {
+    return this.#exclusively("append", (core) => prefill(core, input, options, this.#encodingOf(options)));
+  }
+
+  /**
+   * Reads as {@link append} does and tells how likely each token was, given all that the session remembers of
+   * those before it. Perplexity is `exp` of the mean of the negated likelihoods.
+   * @throws as {@link append} does.
+   */
+  score(input: SessionInput, options: AppendOptions = {}): Promise<ScoreResult> {
+    return this.#exclusively("score", (core) => score(core, input, options, this.#encodingOf(options)));
+  }
+
+  #encodingOf({ addSpecialTokens }: AppendOptions): InputEncoding {
     const { tokenizer, vocabularySize } = this.#model;
-    const tokens = {
-      tokenizer,
-      vocabularySize,
-      ...(options.addSpecialTokens !== undefined && { addSpecialTokens: options.addSpecialTokens }),
-    };
-    return this.#exclusively("append", (core) => prefill(core, input, options, tokens));
+    return { tokenizer, vocabularySize, ...(addSpecialTokens !== undefined && { addSpecialTokens }) };
   }
 
   /**
