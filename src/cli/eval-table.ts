@@ -3,9 +3,11 @@
  */
 
 import type { EvaluationRecord } from "../eval/evaluation-record.ts";
+import { hasLikelihoods, tabulateLikelihoods } from "../eval/likelihood-tables.ts";
 import { type SummaryRow, summarize } from "../eval/summarize.ts";
 import { formatBytes, formatCount, formatRate, formatSeconds, formatTable } from "./format.ts";
 
+const nats = (value: number): string => value.toFixed(3);
 const share = (value: number): string => (100 * value).toFixed(1);
 
 /** Writes what tells rows of one task apart. */
@@ -17,11 +19,11 @@ export function describeSettings(rows: readonly SummaryRow[], { task, settings }
   return [task, ...names.map((name) => `${name} ${settings[name]}`)].join(" ");
 }
 
-const header = [
+const header = (score: string): string[] => [
   "task",
   "policy",
   "tokens",
-  "%",
+  score,
   "95%",
   "n",
   "state",
@@ -36,11 +38,12 @@ function formatRow(rows: readonly SummaryRow[], row: SummaryRow): string[] {
   const start = [describeSettings(rows, row), policy, formatCount(lengthTokens)];
   if (result === undefined) return [...start, "n/a"];
   const [low, high] = result.interval;
+  const write = result.likelihoods === undefined ? share : nats;
   const { timeToFirstTokenMs: first } = result;
   return [
     ...start,
-    share(result.score),
-    `${share(low)} to ${share(high)}`,
+    write(result.score),
+    `${write(low)} to ${write(high)}`,
     String(result.questionCount),
     formatBytes(result.stateBytes),
     formatBytes(result.peakResidentBytes),
@@ -48,6 +51,23 @@ function formatRow(rows: readonly SummaryRow[], row: SummaryRow): string[] {
     formatRate(result.decodeTokensPerSecond ?? undefined),
     first === null ? "?" : formatSeconds(first / 1000),
   ];
+}
+
+/** Writes the tables of one model: of scores, then of likelihoods, as a whole and by position and commits. */
+function formatModel(rows: readonly SummaryRow[]): string {
+  const isScored = ({ task }: SummaryRow): boolean => hasLikelihoods(rows.filter((row) => row.task === task));
+  const [scored, asked] = [rows.filter(isScored), rows.filter((row) => !isScored(row))];
+  const format = (score: string, own: readonly SummaryRow[]): string =>
+    own.length === 0 ? "" : formatTable([header(score), ...own.map((row) => formatRow(rows, row))]);
+  const settings = [...new Set(scored.map((row) => describeSettings(rows, row)))];
+  const details = settings.flatMap((name) =>
+    tabulateLikelihoods(
+      scored.filter((row) => describeSettings(rows, row) === name),
+      formatCount,
+    ).slice(1),
+  );
+  const tables = details.map((table) => formatTable(table.map((cells) => [...cells])));
+  return [format("%", asked), format("nats", scored), ...tables].filter((table) => table !== "").join("\n");
 }
 
 /** Writes the table of some records; below it why some cells are empty. */
@@ -63,7 +83,7 @@ export function formatEvaluation(records: readonly EvaluationRecord[]): string {
   ];
   const tables = models.map((model) => {
     const own = rows.filter((row) => row.model === model);
-    return `${model}\n${formatTable([header, ...own.map((row) => formatRow(own, row))])}`;
+    return `${model}\n${formatModel(own)}`;
   });
   return [...tables, ...reasons.map((reason) => `${reason}\n`)].join("");
 }

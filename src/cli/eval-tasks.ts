@@ -7,11 +7,13 @@ import { createKeyValueTask } from "../eval/key-value-task.ts";
 import { createLongBenchTask } from "../eval/longbench-task.ts";
 import { createNeedleTask, needleTaskNames, needsProse } from "../eval/needle-task.ts";
 import { createPasskeyTask } from "../eval/passkey-task.ts";
+import { createPerplexityTask } from "../eval/perplexity-task.ts";
 import { createRecallTask } from "../eval/recall-task.ts";
-import type { EvaluationTask } from "../eval/task.ts";
+import type { AnyTask, EvaluationTask } from "../eval/task.ts";
 import { createVariableTrackingTask } from "../eval/variable-tracking-task.ts";
 import { createWordFrequencyTask, wordFrequencyTaskNames } from "../eval/word-frequency-task.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
+import type { TrainingRecords } from "../train/data/training-records.ts";
 import { type Prose, proseOfRecords } from "../train/recall/prose.ts";
 import { type OptionValues, parseChoice, usageError } from "./arguments.ts";
 import { splitList } from "./eval-options.ts";
@@ -30,7 +32,7 @@ export const taskOptions = {
   distance: {
     type: "string",
     value: "N",
-    help: "recall: fewest tokens behind a fact; default the longest S+W+T, so that no window holds it",
+    help: "recall: fewest tokens behind a fact; perplexity: where the past of the window begins; default the longest S+W+T",
   },
   distractors: {
     type: "string",
@@ -61,31 +63,43 @@ export interface TaskMaterials {
   readonly signal: AbortSignal;
 }
 
-type MakeTasks = (tokenizer: Tokenizer) => readonly EvaluationTask[];
+type MakeTasks = (tokenizer: Tokenizer) => readonly AnyTask[];
 
-async function openProse({
-  haystack = [],
-  signal,
-}: TaskMaterials): Promise<{ readonly prose: Prose; readonly proseBytes: number }> {
+async function openHaystack({ haystack = [], signal }: TaskMaterials): Promise<TrainingRecords> {
   if (haystack.length === 0) {
     const expected = "a text file or a folder of them";
     throw usageError("--haystack is missing", { expected, command: "eval" });
   }
-  const records = await openTrainingData(haystack, signal);
+  return openTrainingData(haystack, signal);
+}
+
+async function openProse(
+  materials: TaskMaterials,
+): Promise<{ readonly prose: Prose; readonly proseBytes: number }> {
+  const records = await openHaystack(materials);
   return { prose: proseOfRecords(records), proseBytes: records.sizeBytes };
 }
 
 const halves = ["training", "held-out"] as const;
 
+const chooseDistance = ({ distance }: TaskValues, { windowTokens }: TaskMaterials): number =>
+  distance === undefined ? windowTokens : parseWhole("distance", distance, 0);
+
+async function preparePerplexity(values: TaskValues, materials: TaskMaterials): Promise<MakeTasks> {
+  const distanceTokens = chooseDistance(values, materials);
+  const records = await openHaystack(materials);
+  return (tokenizer) => [createPerplexityTask(tokenizer, { records, distanceTokens })];
+}
+
 async function prepareRecall(values: TaskValues, materials: TaskMaterials): Promise<MakeTasks> {
-  const { facts = "1", distractors = "0", distance, "questions-per-document": questions = "1" } = values;
+  const { facts = "1", distractors = "0", "questions-per-document": questions = "1" } = values;
   const factCounts = splitList(facts).map((text) => parseWhole("facts", text, 1));
   const shares = splitList(distractors).map((text) => parseShare("distractors", text, 0, 0.5));
   const { words = "held-out", wordings = "training" } = values;
   const common = {
     seed: materials.seed,
     questionsPerDocument: parseWhole("questions-per-document", questions, 1),
-    distanceTokens: distance === undefined ? materials.windowTokens : parseWhole("distance", distance, 0),
+    distanceTokens: chooseDistance(values, materials),
     split: {
       words: parseChoice("words", words, halves),
       wordings: parseChoice("wordings", wordings, halves),
@@ -148,6 +162,7 @@ const tasks: Readonly<Record<string, PrepareTask>> = {
   ),
   ...needleTasks,
   longbench: prepareLongBench,
+  perplexity: preparePerplexity,
 };
 
 /** Lists the names of tasks. */

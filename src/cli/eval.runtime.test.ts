@@ -118,6 +118,32 @@ describe("edgeinfinite eval", () => {
     expect(await idsOf("merged")).toEqual(await idsOf("all"));
   });
 
+  it("says once that a short haystack repeats", async () => {
+    const short = await folder.writeFile("short.txt", writeTrainingText(5));
+    const flags = ["--policies", "streaming,keydiff", "--haystack", short];
+    const { status, stderr } = await runCommand([
+      ...argue("short", ...flags).filter((flag) => flag !== haystack),
+    ]);
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/^notice: the haystack is shorter than documents of 300 tokens.*\n$/);
+  });
+
+  it("tables the likelihood of a text by position and by commits", async () => {
+    const flags = ["--policies", "full,streaming", "--lengths", "300,2100"];
+    const argv = argue("perplexity", ...flags).map((argument) =>
+      argument === "recall" ? "perplexity" : argument,
+    );
+    const { status, stdout, stderr } = await runCommand(argv);
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(stdout).toMatch(/task +policy +tokens +nats +95%/);
+    expect(stdout).toMatch(/perplexity +streaming +300 +\d\.\d{3} +\d\.\d{3} to \d\.\d{3} +2/);
+    expect(stdout).toMatch(/from position 31 on +300 +2,?100/);
+    expect(stdout).toMatch(/300, by position +0 to 63 +64 to 127 +128 to 255 +256 to 511/);
+    expect(stdout).toMatch(/2,?100, by commits +0 +1 +2 to 3/);
+    expect(stdout).toMatch(/n\/a: full at 2,?100: a full cache ends at the 2048 positions/);
+    expect(await idsOf("perplexity")).toHaveLength(4);
+  });
+
   it.each<[string, readonly string[], RegExp]>([
     ["an unknown task", ["guess"], /task: unknown, got "guess", expected recall/],
     ["an unknown policy", ["--policies", "magic"], /--policies: unknown, got "magic", expected paper/],

@@ -5,6 +5,7 @@
 import { openParts } from "../engine/load-model.ts";
 import { nodePlatform } from "../engine/node.ts";
 import { isEdgeInfiniteError } from "../errors.ts";
+import type { EvaluationRecord } from "../eval/evaluation-record.ts";
 import { loadSubject } from "../eval/load-subject.ts";
 import { openRecordFile, readRecordFolder } from "../eval/node-record-files.ts";
 import { type EvaluationProgress, runEvaluation } from "../eval/run-evaluation.ts";
@@ -59,6 +60,20 @@ async function findWindow(model: string, subjects: readonly Subject[], signal: A
   return Math.max(...sizes);
 }
 
+/** Makes a function that says, the first time that a document repeats its haystack, that there are such. */
+function makeRepeatNote(): (records: readonly EvaluationRecord[]) => string | undefined {
+  let isTold = false;
+  return (records) => {
+    const repeated = records.find(
+      (record) => record.type === "example" && record.about.haystackRepeats === true,
+    );
+    if (isTold || repeated === undefined) return undefined;
+    isTold = true;
+    const length = formatCount(repeated.lengthTokens);
+    return `the haystack is shorter than documents of ${length} tokens, so they repeat its text; more --haystack avoids it`;
+  };
+}
+
 async function tellResult({ stdout }: Terminal, folder: string, { json }: OutputMode): Promise<void> {
   const records = await readRecordFolder(folder);
   if (json) await stdout.json({ type: "finish", rows: summarize(records) });
@@ -103,6 +118,7 @@ async function run(context: CommandContext): Promise<void> {
     save: file.add,
     residentBytes: () => terminal.residentBytes(),
   };
+  const noteRepeats = makeRepeatNote();
   const onProgress = (progress: EvaluationProgress): void =>
     status.show((columns) => formatProgress(progress, columns));
   try {
@@ -110,7 +126,14 @@ async function run(context: CommandContext): Promise<void> {
       if (event.type === "subject-skip") {
         await status.clear();
         await tellNotice(terminal, values, `${event.subject.label} is left out: ${event.reason}`);
-      } else if (values.json) for (const record of event.records) await terminal.stdout.json(record);
+        continue;
+      }
+      const note = noteRepeats(event.records);
+      if (note !== undefined) {
+        await status.clear();
+        await tellNotice(terminal, values, note);
+      }
+      if (values.json) for (const record of event.records) await terminal.stdout.json(record);
     }
   } catch (error) {
     if (signal.aborted) {

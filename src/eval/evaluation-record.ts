@@ -9,6 +9,7 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { z } from "zod";
 import { InvalidRequestError } from "../errors.ts";
+import { type LikelihoodSums, likelihoodSumsSchema } from "./likelihood-sums.ts";
 import type { RecordFacts } from "./task.ts";
 
 /** Is what tells a record's row apart. */
@@ -29,7 +30,8 @@ export interface RecordCell {
 /** Is the record of an example. */
 export interface ExampleRecord extends RecordCell {
   readonly type: "example";
-  readonly metric: "proportion" | "mean";
+  /** Of `nll` the score is a mean in nats, and less is better; else it is in [0, 1]. */
+  readonly metric: "proportion" | "mean" | "nll";
   readonly index: number;
   /** Counts the questions about a document, from 0. */
   readonly question: number;
@@ -51,6 +53,8 @@ export interface ExampleRecord extends RecordCell {
   /** Per layer with a gate. */
   readonly meanGateOpening: readonly number[];
   readonly runtime: string;
+  /** Of metric `nll`. */
+  readonly likelihoods?: LikelihoodSums | undefined;
 }
 
 /** Says that a cell has no examples. */
@@ -81,7 +85,7 @@ const recordSchema: z.ZodType<EvaluationRecord> = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("example"),
     ...cell,
-    metric: z.enum(["proportion", "mean"]),
+    metric: z.enum(["proportion", "mean", "nll"]),
     index: count,
     question: count,
     score: z.number(),
@@ -98,6 +102,7 @@ const recordSchema: z.ZodType<EvaluationRecord> = z.discriminatedUnion("type", [
     timeToFirstTokenMs: speed,
     meanGateOpening: z.array(z.number()),
     runtime: z.string(),
+    likelihoods: likelihoodSumsSchema.optional(),
   }),
   z.object({ type: z.literal("not-applicable"), ...cell, reason: z.string() }),
 ]);

@@ -2,9 +2,17 @@
  * The plots of a report, as SVG: scores, memory and waiting against length, and needles by depth and length.
  */
 
-import { type AxisScale, drawLinePlots, escapeXml, type LinePlot } from "../train/line-plot.ts";
+import {
+  type AxisScale,
+  drawLinePlots,
+  escapeXml,
+  type LinePlot,
+  type PlotLine,
+} from "../train/line-plot.ts";
 import type { ExampleRecord } from "./evaluation-record.ts";
 import { mean } from "./intervals.ts";
+import { middlePosition } from "./likelihood-sums.ts";
+import { hasLikelihoods } from "./likelihood-tables.ts";
 import type { RowResult, SummaryRow } from "./summarize.ts";
 
 /** Told apart by people who do not see all colours (Okabe and Ito). */
@@ -40,14 +48,19 @@ interface FigurePlot extends Pick<LinePlot, "yLabel" | "yScale" | "formatY" | "y
 
 const powers: AxisScale = { logBase: 10 };
 
-const figures: readonly FigurePlot[] = [
-  {
-    yLabel: "score",
-    yScale: "linear",
-    formatY: (y) => `${Math.round(100 * y)}%`,
-    yBounds: [0, 1],
-    figure: ({ score }) => score,
-  },
+const scoreFigure: FigurePlot = {
+  yLabel: "score",
+  yScale: "linear",
+  formatY: (y) => `${Math.round(100 * y)}%`,
+  yBounds: [0, 1],
+  figure: ({ score }) => score,
+};
+
+const nllAxis = { yLabel: "nats a token", yScale: "linear", formatY: String } as const;
+
+const nllFigure: FigurePlot = { ...nllAxis, figure: ({ score }) => score };
+
+const costFigures: readonly FigurePlot[] = [
   {
     yLabel: "state of a session, MB",
     yScale: powers,
@@ -62,30 +75,59 @@ const figures: readonly FigurePlot[] = [
   },
 ];
 
-/** Draws what rows of one task show against length, a line a policy. */
-export function drawRowPlots(title: string, rows: readonly SummaryRow[]): string {
-  const policies = [...new Set(rows.map(({ policy }) => policy))];
-  const plots = figures.map(({ figure, ...plot }): LinePlot => {
-    const lines = policies.map((policy, index) => ({
+/** Draws a line a policy, of those that have points. */
+function drawPolicyLines(
+  rows: readonly SummaryRow[],
+  pointsOf: (row: SummaryRow) => readonly (readonly [number, number])[],
+): PlotLine[] {
+  return [...new Set(rows.map(({ policy }) => policy))]
+    .map((policy, index) => ({
       label: policy,
       color: colors[index % colors.length] ?? colors[0],
       hasDots: true,
-      points: rows.flatMap((row): (readonly [number, number])[] => {
-        const value = row.policy === policy && row.result !== undefined ? figure(row.result) : null;
-        // A scale by powers has no place for 0.
-        return value === null || (plot.yScale !== "linear" && value <= 0) ? [] : [[row.lengthTokens, value]];
-      }),
-    }));
-    return {
+      points: rows.flatMap((row) => (row.policy === policy ? pointsOf(row) : [])),
+    }))
+    .filter(({ points }) => points.length > 0);
+}
+
+/** Describes plots against a number of tokens. */
+const tokenAxis = { xScale: { logBase: 2 }, formatX: formatTokens } as const;
+
+/** Plots likelihood by position, for each length. */
+function plotPositions(title: string, rows: readonly SummaryRow[]): LinePlot[] {
+  const lengths = [...new Set(rows.map(({ lengthTokens }) => lengthTokens))];
+  return lengths.map((length) => ({
+    ...nllAxis,
+    ...tokenAxis,
+    title: `${title} of ${formatTokens(length)}: nats a token by position`,
+    xLabel: "position, the middle of each bucket",
+    lines: drawPolicyLines(rows, ({ lengthTokens, result }) =>
+      lengthTokens === length
+        ? (result?.likelihoods?.byPosition ?? []).map(({ from, nll }) => [middlePosition(from), nll] as const)
+        : [],
+    ),
+  }));
+}
+
+/** Draws what rows of one task show against length, and by position where tokens are scored: a line a policy. */
+export function drawRowPlots(title: string, rows: readonly SummaryRow[]): string {
+  const ofTokens = hasLikelihoods(rows);
+  const score = ofTokens ? nllFigure : scoreFigure;
+  const plots = [score, ...costFigures].map(
+    ({ figure, ...plot }): LinePlot => ({
       ...plot,
+      ...tokenAxis,
       title: `${title}: ${plot.yLabel}`,
-      xLabel: "tokens of document and question",
-      xScale: { logBase: 2 },
-      formatX: formatTokens,
-      lines: lines.filter(({ points }) => points.length > 0),
-    };
-  });
-  return drawLinePlots(plots.filter(({ lines }) => lines.length > 0));
+      xLabel: ofTokens ? "tokens of a document" : "tokens of document and question",
+      lines: drawPolicyLines(rows, ({ lengthTokens, result }) => {
+        const value = result === undefined ? null : figure(result);
+        // A scale by powers has no place for 0.
+        return value === null || (plot.yScale !== "linear" && value <= 0) ? [] : [[lengthTokens, value]];
+      }),
+    }),
+  );
+  const all = ofTokens ? [...plotPositions(title, rows), ...plots] : plots;
+  return drawLinePlots(all.filter(({ lines }) => lines.length > 0));
 }
 
 const cell = { width: 72, height: 22, left: 84, top: 64 };

@@ -5,6 +5,7 @@
 import { escapeXml } from "../train/line-plot.ts";
 import type { EvaluationRecord, ExampleRecord } from "./evaluation-record.ts";
 import { mean } from "./intervals.ts";
+import { hasLikelihoods, type Table, tabulateLikelihoods } from "./likelihood-tables.ts";
 import { drawDepthMap, drawRowPlots, formatTokens } from "./report-plots.ts";
 import { type SummaryRow, summarize } from "./summarize.ts";
 
@@ -18,9 +19,6 @@ export interface Report {
   /** By the names of their files. */
   readonly plots: Readonly<Record<string, string>>;
 }
-
-/** Is a table: its first row holds the headings. */
-type Table = readonly (readonly string[])[];
 
 interface Section {
   readonly title: string;
@@ -126,17 +124,18 @@ function makeSection(
   const notes = rows.flatMap(({ policy, lengthTokens, reason }) =>
     reason === undefined ? [] : [`n/a: ${policy} at ${formatTokens(lengthTokens)}: ${reason}`],
   );
+  const scores = hasLikelihoods(rows) ? tabulateLikelihoods(rows, formatTokens) : [tabulateScores(rows)];
   const hasResult = rows.some(({ result }) => result !== undefined);
   return {
     title,
-    tables: [tabulateScores(rows), tabulateCosts(rows), ...(gates === undefined ? [] : [gates])],
+    tables: [...scores, tabulateCosts(rows), ...(gates === undefined ? [] : [gates])],
     plots: [...(hasResult ? [{ file: `${name}.svg`, svg: drawRowPlots(title, rows) }] : []), ...maps],
     notes: [...new Set(notes)],
   };
 }
 
 const explanation =
-  "Scores are of answers generated greedily. In brackets: the interval of confidence at 95%, over documents (Wilson's " +
+  "Scores are of answers generated greedily; nats a token are the mean negative log likelihood of a text. In brackets: the interval of confidence at 95%, over documents (Wilson's " +
   "for right or wrong, a bootstrap for means); n counts questions. State is what a session holds; resident is the most " +
   "memory that the process held; speeds and times are medians, and the time to the first token includes all reading.";
 

@@ -8,10 +8,11 @@
 import type { Model } from "../engine/model.ts";
 import { InvalidRequestError, isEdgeInfiniteError } from "../errors.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
-import { askExample, type Outcome } from "./ask.ts";
+import { type AskOptions, askExample, type Outcome } from "./ask.ts";
 import { digestRecordKey, type EvaluationRecord, type Shard } from "./evaluation-record.ts";
+import { type ScoredOutcome, scoreText } from "./score-text.ts";
 import type { Subject } from "./subject.ts";
-import type { EvaluationTask, Example, RecordFacts } from "./task.ts";
+import type { AnyTask, RecordFacts } from "./task.ts";
 
 /** Is a length with the number of examples of it. */
 export interface LengthPlan {
@@ -29,7 +30,7 @@ export interface EvaluationPlan {
   /** Loads a subject's model. @throws {@link InvalidRequestError} when there is no such subject. */
   readonly load: (subject: Subject, signal: AbortSignal) => Promise<Model>;
   /** Makes the tasks; a model's lengths are in its own tokens. */
-  readonly makeTasks: (tokenizer: Tokenizer) => readonly EvaluationTask[];
+  readonly makeTasks: (tokenizer: Tokenizer) => readonly AnyTask[];
   /** Tells whether an example has a record. */
   readonly isDone: (id: string) => boolean;
   readonly save: (records: readonly EvaluationRecord[]) => Promise<void>;
@@ -56,24 +57,35 @@ export type EvaluationEvent =
 
 /** Is one example that may have to be run. */
 interface Job {
-  readonly task: EvaluationTask;
+  readonly task: AnyTask;
   readonly lengthTokens: number;
   readonly index: number;
 }
 
 type Cell = Omit<Extract<EvaluationRecord, { type: "not-applicable" }>, "type" | "reason" | "id">;
 
+async function countExamples(
+  task: AnyTask,
+  { lengthTokens, exampleCount }: LengthPlan,
+  signal: AbortSignal,
+): Promise<number> {
+  if (task.metric !== "nll") return Math.min(exampleCount, task.exampleCount ?? exampleCount);
+  // Where there is none, the first one says so.
+  return Math.max(1, await task.countExamples(lengthTokens, exampleCount, signal));
+}
+
 /** Lists jobs: short ones first, since they tell most an hour. */
-function listJobs(tasks: readonly EvaluationTask[], { lengths, shard }: EvaluationPlan): Job[] {
-  const jobs = [...lengths]
-    .sort((a, b) => a.lengthTokens - b.lengthTokens)
-    .flatMap(({ lengthTokens, exampleCount }) =>
-      tasks.flatMap((task) =>
-        Array.from({ length: Math.min(exampleCount, task.exampleCount ?? exampleCount) }, (_, index) => ({
-          ...{ task, lengthTokens, index },
-        })),
-      ),
-    );
+async function listJobs(
+  tasks: readonly AnyTask[],
+  { lengths, shard }: EvaluationPlan,
+  signal: AbortSignal,
+): Promise<Job[]> {
+  const jobs: Job[] = [];
+  for (const plan of [...lengths].sort((a, b) => a.lengthTokens - b.lengthTokens))
+    for (const task of tasks) {
+      const count = await countExamples(task, plan, signal);
+      for (let index = 0; index < count; index++) jobs.push({ task, lengthTokens: plan.lengthTokens, index });
+    }
   return jobs.filter((_, position) => position % shard.count === shard.index - 1);
 }
 
@@ -89,6 +101,24 @@ function findLimit(model: Model, lengthTokens: number): string | undefined {
   const { maxPositions } = model.config.geometry;
   if (model.policy !== "full" || lengthTokens <= maxPositions) return undefined;
   return `a full cache ends at the ${maxPositions} positions that the model was trained on`;
+}
+
+/** Is what came of a question, with what was asked. */
+type Result = (Outcome | ScoredOutcome) & {
+  readonly references: readonly string[];
+  readonly about: RecordFacts;
+};
+
+/** Gives an example, or why there is none. */
+async function orRefusal<Made>(making: Promise<Made>): Promise<Made | string> {
+  try {
+    return await making;
+  } catch (error) {
+    // Too short for what the task puts into it: the length's fault, not the run's.
+    if (isEdgeInfiniteError(error) && /(lengthTokens|distanceTokens): out of range/.test(error.message))
+      return error.message;
+    throw error;
+  }
 }
 
 /** Measures how long what is left will take; subjects to come are taken to need as long as this one. */
@@ -122,22 +152,26 @@ class SubjectRun {
   readonly #subject: Subject;
   readonly #plan: EvaluationPlan;
   readonly #memory: RecordFacts;
-  readonly jobs: readonly Job[];
 
   constructor(model: Model, subject: Subject, plan: EvaluationPlan) {
-    const { tokenizer } = model;
-    if (tokenizer === undefined) {
-      throw new InvalidRequestError({
-        where: model.name,
-        what: "the model has no tokenizer, so no task can be put to it",
-        remedy: "Add tokenizer.json to the checkpoint's folder.",
-      });
-    }
     this.#model = model;
     this.#subject = subject;
     this.#plan = plan;
     this.#memory = describeMemory(model, subject);
-    this.jobs = listJobs(plan.makeTasks(tokenizer), plan).filter((job) => !this.#isDone(job));
+  }
+
+  /** Lists what is left to do. @throws {@link InvalidRequestError} when the model has no tokenizer. */
+  async listJobs(signal: AbortSignal): Promise<readonly Job[]> {
+    const { tokenizer, name } = this.#model;
+    if (tokenizer === undefined) {
+      throw new InvalidRequestError({
+        where: name,
+        what: "the model has no tokenizer, so no task can be put to it",
+        remedy: "Add tokenizer.json to the checkpoint's folder.",
+      });
+    }
+    const jobs = await listJobs(this.#plan.makeTasks(tokenizer), this.#plan, signal);
+    return jobs.filter((job) => !this.#isDone(job));
   }
 
   #isDone(job: Job): boolean {
@@ -168,17 +202,24 @@ class SubjectRun {
     };
   }
 
-  async #makeExample(job: Job, signal: AbortSignal): Promise<Example | string> {
-    const limit = findLimit(this.#model, job.lengthTokens);
+  /** Makes an example and puts it to the model; gives why there is no such example. */
+  async #tryExample({ task, lengthTokens, index }: Job, options: AskOptions): Promise<Result[] | string> {
+    const limit = findLimit(this.#model, lengthTokens);
     if (limit !== undefined) return limit;
-    try {
-      return await job.task.makeExample(job.lengthTokens, job.index, signal);
-    } catch (error) {
-      // Too short for what the task puts into it: the length's fault, not the run's.
-      if (isEdgeInfiniteError(error) && /(lengthTokens|distanceTokens): out of range/.test(error.message))
-        return error.message;
-      throw error;
+    const { signal } = options;
+    if (task.metric === "nll") {
+      const text = await orRefusal(task.makeExample(lengthTokens, index, signal));
+      if (typeof text === "string") return text;
+      return [{ ...(await scoreText(this.#model, text, options)), references: [], about: text.about }];
     }
+    const example = await orRefusal(task.makeExample(lengthTokens, index, signal));
+    if (typeof example === "string") return example;
+    const outcomes = await askExample(this.#model, example, options);
+    return outcomes.map((outcome, question) => ({
+      ...outcome,
+      references: [...(example.questions[question]?.references ?? [])],
+      about: { ...example.about, ...example.questions[question]?.about },
+    }));
   }
 
   /** Runs a job; gives its records, or none when another job has said that there is no such cell. */
@@ -189,22 +230,19 @@ class SubjectRun {
   ): Promise<EvaluationRecord[]> {
     if (this.#isDone(job)) return [];
     const cell = this.#cellOf(job);
-    const example = await this.#makeExample(job, signal);
-    if (typeof example === "string")
-      return [{ type: "not-applicable", id: this.#cellIdOf(job), ...cell, reason: example }];
     const { residentBytes } = this.#plan;
-    const outcomes = await askExample(this.#model, example, { signal, residentBytes, onProgress });
-    return outcomes.map((outcome: Outcome, question) => ({
+    const results = await this.#tryExample(job, { signal, residentBytes, onProgress });
+    if (typeof results === "string")
+      return [{ type: "not-applicable", id: this.#cellIdOf(job), ...cell, reason: results }];
+    return results.map((result, question) => ({
       type: "example",
       id: this.#idOf(job, question),
       ...cell,
       metric: job.task.metric,
       index: job.index,
       question,
-      references: [...(example.questions[question]?.references ?? [])],
-      about: { ...example.about, ...example.questions[question]?.about },
       runtime: this.#model.runtimeName,
-      ...outcome,
+      ...result,
     }));
   }
 }
@@ -242,7 +280,7 @@ export async function* runEvaluation(
     }
     await using model = loaded;
     const run = new SubjectRun(model, subject, plan);
-    const jobs = run.jobs.slice(0, left);
+    const jobs = (await run.listJobs(signal)).slice(0, left);
     const clock = new Clock(jobs, { done: subjectIndex, count: plan.subjects.length });
     for (const [doneExamples, job] of jobs.entries()) {
       const { lengthTokens, index } = job;

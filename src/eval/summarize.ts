@@ -6,6 +6,7 @@
 
 import type { EvaluationRecord, ExampleRecord } from "./evaluation-record.ts";
 import { bootstrapInterval, type Interval, mean, wilsonInterval } from "./intervals.ts";
+import { type LikelihoodSummary, summarizeLikelihoods } from "./likelihood-summary.ts";
 
 /** Is a row of a table. */
 export interface SummaryRow {
@@ -25,6 +26,7 @@ export interface SummaryRow {
 export interface RowResult {
   readonly documentCount: number;
   readonly questionCount: number;
+  /** In [0, 1]; of tasks that score tokens by their likelihood, nats a token. */
   readonly score: number;
   /** At 95%; over documents. */
   readonly interval: Interval;
@@ -34,6 +36,8 @@ export interface RowResult {
   readonly decodeTokensPerSecond: number | null;
   readonly timeToFirstTokenMs: number | null;
   readonly meanGateOpening: number | null;
+  /** Of tasks that score tokens by their likelihood. */
+  readonly likelihoods: LikelihoodSummary | undefined;
 }
 
 function groupBy<Item>(items: readonly Item[], keyOf: (item: Item) => unknown): Item[][] {
@@ -71,6 +75,7 @@ function summarizeExamples(examples: readonly ExampleRecord[]): RowResult {
     decodeTokensPerSecond: median(examples.map(({ decodeTokensPerSecond }) => decodeTokensPerSecond)),
     timeToFirstTokenMs: median(examples.map(({ timeToFirstTokenMs }) => timeToFirstTokenMs)),
     meanGateOpening: openings.length === 0 ? null : mean(openings),
+    likelihoods: summarizeLikelihoods(examples.flatMap(({ likelihoods }) => likelihoods ?? [])),
   };
 }
 

@@ -30,7 +30,35 @@ export interface Example {
   readonly about: RecordFacts;
 }
 
-/** Makes the examples of a task. */
+/** Is a document whose tokens are scored one by one. */
+export interface LikelihoodExample {
+  /** At least two: nothing predicts the first. */
+  readonly tokenIds: readonly number[];
+  /** The first position that counts as past the window. */
+  readonly distanceTokens: number;
+  /** What the record keeps of the document. */
+  readonly about: RecordFacts;
+}
+
+/** Makes the documents of a task whose score is the mean negative log likelihood of their tokens. */
+export interface LikelihoodTask {
+  readonly name: string;
+  /** All that decides its documents, besides length and index; tells its rows apart. */
+  readonly settings: RecordFacts;
+  readonly metric: "nll";
+  /** Counts the documents of a length: at most `wanted`. */
+  countExamples(lengthTokens: number, wanted: number, signal?: AbortSignal): Promise<number>;
+  /**
+   * Makes a document; the same length and index give the same.
+   * @throws {@link InvalidRequestError} when there is none of this length.
+   */
+  makeExample(lengthTokens: number, index: number, signal?: AbortSignal): Promise<LikelihoodExample>;
+}
+
+/** Is a task of either kind. */
+export type AnyTask = EvaluationTask | LikelihoodTask;
+
+/** Makes the examples of a task that asks. */
 export interface EvaluationTask {
   readonly name: string;
   /** All that decides its examples, besides length and index; tells its rows apart. */

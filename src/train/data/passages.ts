@@ -38,6 +38,8 @@ export async function* findPassages(
   signal?: AbortSignal,
 ): AsyncGenerator<FoundRecord, void, void> {
   let offset = contentStart(await source.read(0, Math.min(3, source.sizeBytes), signal));
+  /** Is given when it is known whether anything follows. */
+  let held: FoundRecord | undefined;
   for (let number = 1; offset < source.sizeBytes; ) {
     signal?.throwIfAborted();
     // One byte more than a passage holds tells whether a character goes on behind it.
@@ -45,7 +47,11 @@ export async function* findPassages(
     const isLast = read.length <= passageBytes;
     const bytes = isLast ? read : read.subarray(0, passageLength(read, passageBytes));
     const isBlank = bytes.every((byte) => byte === space || (byte >= 0x09 && byte <= 0x0d));
-    if (!isBlank) yield { place: { offset, lengthBytes: bytes.length, number: number++, isLast }, bytes };
+    if (!isBlank) {
+      if (held !== undefined) yield held;
+      held = { place: { offset, lengthBytes: bytes.length, number: number++, isLast }, bytes };
+    }
     offset += bytes.length;
   }
+  if (held !== undefined) yield { ...held, place: { ...held.place, isLast: true } };
 }

@@ -110,6 +110,12 @@ describe("plain text", () => {
     const records = await openTrainingRecords([file("text", "word ".repeat(40))], { passageBytes: 100 });
     const ends = (await readAll(records)).map((record) => (record as { isComplete: boolean }).isComplete);
     expect(ends).toEqual([false, true]);
+    // A rest of white space is no passage, so the one before it is the last.
+    const spaced = `${"word ".repeat(19)}wor.\n\n\n`;
+    const [only, ...others] = await readAll(
+      await openTrainingRecords([file("text", spaced)], { passageBytes: 100 }),
+    );
+    expect([only, others]).toEqual([{ kind: "text", text: expect.any(String), isComplete: true }, []]);
   });
 });
 
