@@ -48,7 +48,7 @@ export const evalOptions = {
     type: "string",
     multiple: true,
     value: "PATH",
-    help: "text that is read around what is asked for: a file or folder; may be repeated",
+    help: "text that is read around what is asked for, or scored: a file or folder; may be repeated",
   },
   out: { type: "string", value: "DIR", help: "where records go; a run that has ended early goes on there" },
   limit: { type: "string", value: "N", help: "most examples of a policy in this run" },

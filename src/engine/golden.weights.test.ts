@@ -105,6 +105,15 @@ describe.each(["base", "paper", "streaming"])("stories260K, %s", (name) => {
     expect(session.stats.commitCount).toBe(expected.commits);
   });
 
+  test(`gives the golden likelihood in one reading${note}`, async () => {
+    const expected = loadGolden(name);
+    await using model = await loadFor(expected);
+    const { logLikelihoods, commitCounts } = await model.createSession().score(expected.tokens);
+    const total = logLikelihoods.slice(1).reduce((sum, value) => sum - value, 0);
+    expect(total / (expected.tokens.length - 1)).toBeCloseTo(expected.meanNll, 4);
+    expect(commitCounts.at(-1)).toBe(expected.commits);
+  });
+
   test(`moves the mean likelihood by less than half a percent with weights of 8 bits${note}`, async () => {
     const expected = loadGolden(name);
     await using model = await loadFor(expected, "q8");
