@@ -85,6 +85,15 @@ describe("edgeinfinite eval", () => {
     expect(events.filter(({ type }) => type === "example")).toHaveLength(28);
   });
 
+  it("takes branches away from the adapters that a model brings", { timeout: 60_000 }, async () => {
+    const flags = ["--policies", "plus,paper", "--ablations", "slots-off,gate-open", "--lengths", "500"];
+    const own = argue("own", ...flags, "--examples", "1", "--model", "default", "--json");
+    expect((await runCommand(own)).status).toBe(0);
+    const records = await readRecordFolder(join(folder.path, "own"));
+    const policies = records.map(({ policy }) => policy).sort();
+    expect(policies).toEqual(["paper", "paper gate-open", "plus", "plus slots-off"]);
+  });
+
   it("goes on after each kill, with no example lost or repeated", { timeout: 180_000 }, async () => {
     const flags = ["--policies", "streaming,keydiff", "--examples", "4"];
     expect((await runCommand(argue("straight", ...flags))).status).toBe(0);

@@ -9,7 +9,7 @@ import type { Subject } from "./subject.ts";
 
 /**
  * Loads a subject.
- * @param model - a folder, hub id or GGUF file.
+ * @param model - a folder, hub id or GGUF file; one that brings adapters lends its own where the subject names none.
  * @param options - how all subjects are loaded; memory options are the subject's.
  * @throws as `loadModel` does; {@link InvalidRequestError} when the memory has no such branch.
  */
@@ -24,7 +24,10 @@ export async function loadSubject(
   if (ablation === undefined) return loadModelOn(platform, model, { ...options, ...memory });
   const parts = await openParts(platform, model, { ...options, ...memory }, true);
   await parts.close();
-  const folder = adapter === undefined ? undefined : await platform.openFolder(adapter, { signal });
+  const folder =
+    adapter === undefined
+      ? (await platform.openFolder(model, options)).adapters?.get(policy)
+      : await platform.openFolder(adapter, { signal });
   const ablated = await ablate(ablation, policy, folder, parts.context, signal);
   const { adapter: rewritten, ...rest } = ablated;
   const changed = { ...rest, ...(rewritten !== undefined && { adapter: rewritten }) };

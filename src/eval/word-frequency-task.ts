@@ -41,13 +41,23 @@ function shuffle(draws: RandomDraws, words: readonly string[]): string[] {
 }
 
 const commonCount = 10;
+/** Shorter words would be found within others when answers are scored. */
+const leastLetters = 6;
+
+function inventLongWord(draws: RandomDraws): string {
+  for (;;) {
+    const word = inventWord(draws);
+    if (word.length >= leastLetters) return word;
+  }
+}
+
 const shortDocument = 4096;
 
 function writeNumberedList(draws: RandomDraws, uncommonCount: number, lengthTokens: number): WordList {
   const [commonTimes, uncommonTimes] = lengthTokens < shortDocument ? [6, 1] : [30, 3];
   const taken = new Set<string>();
   const drawWords = (count: number): string[] =>
-    Array.from({ length: count }, () => drawNew(taken, () => inventWord(draws)));
+    Array.from({ length: count }, () => drawNew(taken, () => inventLongWord(draws)));
   const answers = drawWords(commonCount);
   const all = [
     ...answers.flatMap((word) => new Array<string>(commonTimes).fill(word)),
