@@ -212,7 +212,14 @@ function assertSlots(name: PolicyName, { slotTokens }: ContextSettings): void {
 }
 
 /** What every token carries that is chosen by a score alone. */
-const scoreAlone: SlotDesign["numbers"] = [{ kind: "retention", rowsPerHead: 1 }];
+/** Describes slots with a score and nothing besides. */
+function scoredAlone(
+  geometry: AttentionGeometry,
+  context: ContextSettings,
+): Omit<SlotDesign, "createKeySums" | "attentionScoring"> {
+  const numbers: SlotDesign["numbers"] = [{ kind: "retention", rowsPerHead: 1 }];
+  return { geometry, context, numbers, memory: undefined, hasLogSum: false };
+}
 
 /**
  * Creates the policy of slots that nothing was trained for.
@@ -224,11 +231,7 @@ export function createKeyDifferencePolicy(
 ): MemoryPolicy {
   assertSlots("keydiff", context);
   const design: SlotDesign = {
-    geometry,
-    context,
-    numbers: scoreAlone,
-    memory: undefined,
-    hasLogSum: false,
+    ...scoredAlone(geometry, context),
     createKeySums: () => new KeySums(geometry),
     attentionScoring: undefined,
   };
@@ -256,11 +259,7 @@ export function createAttentionPolicy(
 ): MemoryPolicy {
   assertSlots(name, context);
   const design: SlotDesign = {
-    geometry,
-    context,
-    numbers: scoreAlone,
-    memory: undefined,
-    hasLogSum: false,
+    ...scoredAlone(geometry, context),
     createKeySums: undefined,
     attentionScoring,
   };
