@@ -143,7 +143,23 @@ describe("edgeinfinite train base", () => {
       parseJsonLines(await readFile(join(folder.path, out, "training", "log.jsonl"), "utf8")).map(
         ({ loss }) => Number(loss),
       );
-    expect((await runCommand(argue("gone-on", "--init", before, "--steps", "2"))).status).toBe(0);
+    // Of these texts a new tokenizer would be another one.
+    const more = await folder.writeFile(
+      "more.txt",
+      `${writeTrainingText(300)} Zebras quiz jovial oxen.`.repeat(2),
+    );
+    const gone = argue(
+      "gone-on",
+      "--init",
+      before,
+      "--steps",
+      "2",
+      "--beta2",
+      "0.99",
+      "--data",
+      `${data},${more}`,
+    );
+    expect((await runCommand(gone)).status).toBe(0);
     // The tokenizer is the same, and the first loss is one of a trained model.
     expect((await log("gone-on"))[0]).toBeLessThan(((await log("begun"))[0] ?? 0) - 1);
     const tokenizers = [before, join(folder.path, "gone-on")].map((out) =>
@@ -157,6 +173,12 @@ describe("edgeinfinite train base", () => {
     const refused = await runCommand(argue("other", "--config", other, "--init", before));
     expect(refused.stderr).toMatch(/begun, model\.layers\.0\.mlp\..*another configuration.*\[40, 24\]/);
     expect(refused.status).toBe(3);
+  });
+
+  it("refuses a memory of squared gradients that never fades", async () => {
+    const refused = await runCommand(argue("endless", "--beta2", "1"));
+    expect(refused.stderr).toMatch(/--beta2: out of range, got 1, expected/);
+    expect(refused.status).toBe(2);
   });
 
   it("takes a tokenizer that is given", async () => {

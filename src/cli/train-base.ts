@@ -86,12 +86,18 @@ const options = {
     help: "documents that are computed at once, each by --threads threads (default 1 then); default 1",
   },
   "weight-decay": { type: "string", value: "X", help: "of matrices and embeddings; default 0.1" },
+  beta2: {
+    type: "string",
+    value: "X",
+    help: "how long squared gradients are remembered, the nearer to 1 the fewer tokens a step has; default 0.95",
+  },
   ...outputOptions,
 } as const;
 
 type BaseValues = OptionValues<typeof options>;
 
 const defaults = { steps: 1000, tokensPerStep: 8192, learningRate: 1e-3 };
+const defaultBeta2 = 0.95;
 const memoryRemedy =
   "Choose a smaller --lengths, or a configuration with fewer layers or a smaller vocabulary.";
 /** Weights, the sum of their gradients, one document's, and the optimizer's two moments: float32 all. */
@@ -229,6 +235,7 @@ interface BaseRequest {
   readonly settings: TrainingSettings;
   readonly lengths: readonly LengthStage[];
   readonly weightDecay: number;
+  readonly beta2: number;
   readonly digitsPerToken: DigitsPerToken | undefined;
   /** Documents that are computed at once. */
   readonly workerCount: number;
@@ -238,9 +245,9 @@ interface BaseRequest {
 
 async function trainBase(context: CommandContext, request: BaseRequest): Promise<void> {
   const { terminal, signal } = context;
-  const { model, settings, lengths, weightDecay, digitsPerToken, workerCount, values } = request;
+  const { model, settings, lengths, weightDecay, beta2, digitsPerToken, workerCount, values } = request;
   // Everything that may be out of range is looked at before anything long begins.
-  const optimizer = makeAdamW({ beta2: 0.95, groups: standardGroups(weightDecay) });
+  const optimizer = makeAdamW({ beta2, groups: standardGroups(weightDecay) });
   const rates = makeSchedule(settings.schedule);
   const { out, seed, steps, tokensPerStep, schedule, checkpointSteps } = settings;
   const records = await openTrainingData(settings.dataPaths, signal);
@@ -250,7 +257,8 @@ async function trainBase(context: CommandContext, request: BaseRequest): Promise
   const folder = await prepareOutputFolder(out, settings.existing);
   const { vocabularySize } = model.config;
   const from = {
-    given: values.tokenizer,
+    // The weights that a training begins with know their own tokens.
+    given: values.tokenizer ?? values.init,
     beside: model.folder,
     out,
     vocabularySize,
@@ -296,6 +304,8 @@ async function trainBase(context: CommandContext, request: BaseRequest): Promise
         lengths: lengths.map(({ fromStep, lengthTokens }) => [fromStep, lengthTokens]),
         schedule: { ...schedule },
         ...{ seed, steps, tokensPerStep, weightDecay },
+        // Runs from before it could be chosen go on.
+        ...(beta2 !== defaultBeta2 && { beta2 }),
         // Sums in another order are other sums.
         ...(workerCount > 1 && { workerCount }),
         ...(start && { init: start.digest }),
@@ -320,6 +330,7 @@ async function run(context: CommandContext): Promise<void> {
     settings,
     lengths,
     weightDecay: chooseDecay(values["weight-decay"]),
+    beta2: values.beta2 === undefined ? defaultBeta2 : parseShare("beta2", values.beta2, 0, 0.99999),
     digitsPerToken: chooseDigits(values["digits-per-token"]),
     repeatedShare: parseShare("repeated-share", values["repeated-share"] ?? "0", 0, 0.99),
     workerCount: values.workers === undefined ? 1 : parseWhole("workers", values.workers, 1),

@@ -36,4 +36,21 @@ describe("inventFact", () => {
       expect(values[0]).toMatch(/^[A-Z][a-z]+ [A-Z][a-z]+$/);
     }
   });
+
+  it("borrows as many words as it is told to", () => {
+    const fact = { kind: "owner", subject: "the brass kettle", values: ["Winifred Ormsby"] } as const;
+    const wordsOf = (share: number): string[] => {
+      const draws = createDraws(3, "borrowed");
+      return Array.from({ length: 50 }, () => {
+        const { subject, values } = inventFact(draws, fact, new Set(), { words: ["lent", "given"], share });
+        return [subject, ...values].join(" ").toLowerCase().split(" ");
+      }).flat();
+    };
+    const invented = (word: string): boolean => !/^(the|brass|kettle|winifred|ormsby|lent|given)$/.test(word);
+    expect(wordsOf(1).filter(invented)).toEqual([]);
+    expect(wordsOf(0)).not.toContain("lent");
+    const half = wordsOf(0.5);
+    expect(half).toContain("lent");
+    expect(half.filter(invented).length).toBeGreaterThan(20);
+  });
 });

@@ -27,23 +27,42 @@ const hasLongWord = /\p{L}{4}/u;
 /** How many of the words are invented. */
 const wordShare = 0.75;
 
-function inventText(draws: RandomDraws, text: string): string {
+/** Are words of a text, in small letters, and how often one of them is taken instead of an invented one. */
+export interface BorrowedWords {
+  readonly words: readonly string[];
+  /** In [0, 1]. */
+  readonly share: number;
+}
+
+/** Draws a new word; nothing but the invention is drawn where none are borrowed. */
+function drawWord(draws: RandomDraws, borrowed: BorrowedWords | undefined): string {
+  const borrows = borrowed && borrowed.words.length > 0 && draws.uniform() < borrowed.share;
+  return borrows ? draws.pick(borrowed.words) : inventWord(draws);
+}
+
+function inventText(draws: RandomDraws, text: string, borrowed: BorrowedWords | undefined): string {
   return text.replaceAll(/\p{L}+/gu, (word) => {
     if (word.length < shortest || draws.uniform() >= wordShare) return word;
-    const invented = inventWord(draws);
+    const invented = drawWord(draws, borrowed);
     return /^\p{Lu}/u.test(word) ? invented.charAt(0).toUpperCase() + invented.slice(1) : invented;
   });
 }
 
 /**
- * Replaces most words of a fact's names and values by invented ones; numbers stay.
+ * Replaces most words of a fact's names and values by invented or borrowed ones; numbers stay.
  * @param drawn - names and values in use; the new ones are added, and are none of them.
+ * @param borrowed - words of a text, which teach to look up what is well known too; default none.
  */
-export function inventFact(draws: RandomDraws, fact: Fact, drawn: Set<string>): Fact {
+export function inventFact(
+  draws: RandomDraws,
+  fact: Fact,
+  drawn: Set<string>,
+  borrowed?: BorrowedWords,
+): Fact {
   const inventNew = (text: string): string => {
     if (!hasLongWord.test(text)) return text;
     for (let tries = 0; tries < 100; tries++) {
-      const invented = inventText(draws, text);
+      const invented = inventText(draws, text, borrowed);
       if (drawn.has(invented)) continue;
       drawn.add(invented);
       return invented;

@@ -18,7 +18,7 @@ import {
   wordQuestion,
   wordStatement,
 } from "./facts.ts";
-import { inventFact } from "./invented-words.ts";
+import { type BorrowedWords, inventFact } from "./invented-words.ts";
 import type { Prose } from "./prose.ts";
 import type { QuestionFrame } from "./question-frames.ts";
 
@@ -46,6 +46,8 @@ export interface RecallPlan {
   readonly kinds?: readonly FactKindName[];
   /** Share of the facts whose names and values are words that no list has, in [0, 1]; default 0. */
   readonly inventedShare?: number;
+  /** Share of those words that are taken from the prose instead, in [0, 1]; default 0. */
+  readonly borrowedShare?: number;
 }
 
 /** Is what documents are made with. */
@@ -150,14 +152,40 @@ interface Content {
   readonly kept: ReadonlySet<string>;
 }
 
-function drawContent(draws: RandomDraws, plan: RecallPlan, frame: QuestionFrame): Content {
+/** How many sentences words are borrowed from. */
+const lendingSentences = 40;
+
+/** Reads words of the prose, each once. */
+async function borrowWords(
+  draws: RandomDraws,
+  { borrowedShare: share = 0 }: RecallPlan,
+  { prose }: RecallMaterials,
+  signal: AbortSignal | undefined,
+): Promise<BorrowedWords | undefined> {
+  if (share === 0) return undefined;
+  const words = new Set<string>();
+  let read = 0;
+  for await (const sentence of prose.read(draws, signal)) {
+    for (const word of sentence.match(/\p{L}{3,12}/gu) ?? []) words.add(word.toLowerCase());
+    if (++read === lendingSentences) break;
+  }
+  return { words: [...words], share };
+}
+
+function drawContent(
+  draws: RandomDraws,
+  plan: RecallPlan,
+  frame: QuestionFrame,
+  borrowed: BorrowedWords | undefined,
+): Content {
   const { split, kinds = factKindNames } = plan;
   const kept = new Set<string>();
   const { inventedShare = 0 } = plan;
   const facts = Array.from({ length: plan.factCount }, (_, index) => {
     const fact = drawFact(draws, kinds, split.words, index < plan.changedCount ? 2 : 1, kept);
     // Without a draw where none are wanted: documents without invented names are what they were.
-    return inventedShare > 0 && draws.uniform() < inventedShare ? inventFact(draws, fact, kept) : fact;
+    const invents = inventedShare > 0 && draws.uniform() < inventedShare;
+    return invents ? inventFact(draws, fact, kept, borrowed) : fact;
   });
   const tellings = facts.map((fact) =>
     fact.values.map((_, version) => ({
@@ -306,7 +334,8 @@ export async function makeRecallDocument(
   signal?: AbortSignal,
 ): Promise<RecallDocument> {
   checkPlan(plan);
-  const content = drawContent(draws, plan, materials.frame);
+  const borrowed = await borrowWords(draws, plan, materials, signal);
+  const content = drawContent(draws, plan, materials.frame, borrowed);
   const { countTokens } = materials;
   const told = content.tellings.flat().reduce((sum, { text }) => sum + countTokens(` ${text}`), 0);
   // A line break may stand behind each reply.

@@ -46,6 +46,8 @@ export interface RecallRange {
   readonly kinds?: readonly FactKindName[];
   /** Default 0. */
   readonly inventedShare?: number;
+  /** Default 0. */
+  readonly borrowedShare?: number;
 }
 
 /** Weighs the losses of a document's parts. */
@@ -108,6 +110,7 @@ function drawPlan(
     placement,
     kinds,
     inventedShare,
+    borrowedShare,
   } = range;
   const facts = draws.whole(...factCount);
   return {
@@ -122,6 +125,7 @@ function drawPlan(
     split,
     ...(kinds && { kinds }),
     ...(inventedShare !== undefined && { inventedShare }),
+    ...(borrowedShare !== undefined && { borrowedShare }),
   };
 }
 
