@@ -63,6 +63,7 @@ function formatPolicy({ context, memoryEstimate: { policy } }: Model): string {
   const rest: Readonly<Record<string, string>> = {
     plus: "by its trained adapter `plus`",
     paper: "all others are in the linear memory of its adapter `paper`",
+    infini: "all others are in the linear memory of Infini-attention",
     keydiff: "without an adapter, by KeyDiff: the keys that differ most",
     h2o: "by H2O: those that have received the most attention",
     snapkv: "by SnapKV: those that the last tokens before a commit looked at",

@@ -89,6 +89,8 @@ function begin(initial: InitialAdapter | undefined, { base, values, seed }: Gate
   const { geometry } = base.config;
   const news = readNewParts(values);
   const variant = values.variant ?? initial?.design.variant ?? "paper";
+  if (variant === "infini")
+    throw usageError("distill does not train this variant", { got: variant, expected: "plus or paper" });
   if (initial !== undefined && initial.design.variant !== variant)
     throw usageError("--init is of another variant", { got: initial.design.variant, expected: variant });
   if (initial === undefined && variant === "plus")

@@ -19,10 +19,11 @@ export const evalOptions = {
   policies: {
     type: "string",
     value: "P,…",
-    help: "ways to remember, side by side; default full, streaming, keydiff with --slots, and those with an adapter; h2o and snapkv when named",
+    help: "ways to remember, side by side; default full, streaming, keydiff with --slots, and those with an adapter; infini without one, h2o and snapkv when named",
   },
   "paper-adapter": { type: "string", value: "A", help: "the trained memory of the policy paper" },
   "plus-adapter": { type: "string", value: "A", help: "the trained memory of the policy plus" },
+  "infini-adapter": { type: "string", value: "A", help: "the trained gates of the policy infini" },
   "policy-file": {
     type: "string",
     value: "FILE",
@@ -31,7 +32,7 @@ export const evalOptions = {
   ablations: {
     type: "string",
     value: "A,…",
-    help: "of paper and plus, besides the whole: slots-off, memory-off, gate-open, gate-closed, window-halved",
+    help: "of paper, plus and infini, besides the whole: slots-off, memory-off, gate-open, gate-closed, window-halved",
   },
   lengths: {
     type: "string",
@@ -140,6 +141,7 @@ function choosePolicies(values: EvalValues): readonly PolicyName[] {
     ["keydiff", values.slots !== undefined && values.slots !== "0"],
     ["paper", values["paper-adapter"] !== undefined],
     ["plus", values["plus-adapter"] !== undefined],
+    ["infini", values["infini-adapter"] !== undefined],
   ];
   return chosen.flatMap(([name, isChosen]) => (isChosen ? [name] : []));
 }
@@ -157,7 +159,7 @@ export async function toSubjects(values: EvalValues): Promise<readonly Subject[]
     parseChoice("ablations", text, ablations),
   );
   const ofFlags = choosePolicies(values).flatMap((policy): Subject[] => {
-    const isTrained = policy === "plus" || policy === "paper";
+    const isTrained = policy === "plus" || policy === "paper" || policy === "infini";
     const whole: Subject = {
       label: policy,
       policy,

@@ -16,7 +16,7 @@ const own = {
   variant: {
     type: "string",
     value: "V",
-    help: "paper (recipes lm, sft and distill) or plus (retention and distill); default: the recipe's, or that of --init",
+    help: "paper (recipes lm, sft and distill), infini (lm and sft) or plus (retention and distill); default: the recipe's, or that of --init",
   },
   init: { type: "string", value: "A", help: "distill: the adapter to begin with; for plus one of retention" },
   "slot-bias": { type: "boolean", help: "distill, plus: trains a bias of the slots" },
@@ -33,6 +33,10 @@ const own = {
     type: "string",
     value: "X",
     help: "lm, sft, distill: where gates begin; default -4: 1.8% open",
+  },
+  "delta-rule": {
+    type: "boolean",
+    help: "lm, sft, infini: the memory takes in only what it does not give for a key already",
   },
   slots: {
     type: "string",
@@ -77,6 +81,7 @@ export type GateValues = OptionValues<typeof gateOptions>;
 /** Lists the options that only some recipes take. */
 export const ownOptions = [
   "gate-bias",
+  "delta-rule",
   "slots",
   "segments",
   "length",

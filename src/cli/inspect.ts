@@ -139,6 +139,8 @@ function formatDesign(design: AdapterDesign): string {
   if (variant === "plus") parts.push(`retention rank ${design.retentionRank}`);
   if (variant === "plus" && design.slotBiasRank !== undefined)
     parts.push(`slot bias rank ${design.slotBiasRank}`);
+  if (variant === "infini")
+    return `${variant}, a number a head as gate, update rule ${linearMemory.updateRule}`;
   parts.push(linearMemory === undefined ? "no linear memory" : `gate rank ${linearMemory.readGateRank}`);
   if (linearMemory?.featureCount !== undefined) parts.push(`${linearMemory.featureCount} learned features`);
   return parts.join(", ");

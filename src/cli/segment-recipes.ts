@@ -1,15 +1,15 @@
 /**
- * The recipes `lm` and `sft`: gates of variant `paper`, learned from the loss of tokens behind the window.
+ * The recipes `lm` and `sft`: gates of variant `paper` or `infini`, learned from the loss of tokens behind the window.
  */
 
 import type { AdapterDesign } from "../memory/adapter.ts";
 import { type ContextSettings, localCapacityTokens } from "../memory/geometry.ts";
 import { createPolicy } from "../memory/policies.ts";
 import { assertClosedGates, startToleranceNats } from "../train/closed-gates.ts";
-import { drawInitialGates } from "../train/initial-gates.ts";
+import { drawInitialBetas, drawInitialGates } from "../train/initial-gates.ts";
 import { createSegmentObjective } from "../train/segment-objective.ts";
 import { describeWeights, type WeightTensors } from "../train/weight-tensors.ts";
-import { parseNumber } from "./arguments.ts";
+import { parseNumber, usageError } from "./arguments.ts";
 import type { GateBase } from "./gate-base.ts";
 import { chooseContexts } from "./gate-context.ts";
 import type { GateRecipe, GateRequest, GateTraining } from "./gate-recipe.ts";
@@ -30,20 +30,47 @@ function makeModels(
   };
 }
 
-async function prepare(
-  { base, values, seed, runtime }: GateRequest,
-  weighsAll: boolean,
-): Promise<GateTraining> {
+/** Is what is trained, before the first step. */
+interface Beginning {
+  readonly design: AdapterDesign;
+  readonly tensors: WeightTensors;
+  /** What the outcome depends on. */
+  readonly identity: GateTraining["identity"];
+}
+
+/** Begins with scalar gates. @throws {@link InvalidRequestError} for an option that says nothing to them. */
+function beginInfini({ base, values }: GateRequest, gateBias: number): Beginning {
+  if (values.rank !== undefined)
+    throw usageError("--rank says nothing to variant infini: its gates are numbers");
+  const updateRule = values["delta-rule"] ? "delta" : "linear";
+  return {
+    design: { variant: "infini", linearMemory: { updateRule } },
+    tensors: drawInitialBetas(base.config.geometry, gateBias),
+    identity: { variant: "infini", updateRule },
+  };
+}
+
+/** Begins with gating networks. @throws {@link InvalidRequestError} for an option that says nothing to them. */
+function beginPaper({ base, values, seed }: GateRequest, gateBias: number): Beginning {
+  if (values["delta-rule"]) throw usageError("--delta-rule is of variant infini");
+  const rank = values.rank === undefined ? 16 : parseWhole("rank", values.rank, 1);
+  const memory = { writeGateRank: undefined, featureCount: undefined, fusion: "convex" } as const;
+  return {
+    design: { variant: "paper", linearMemory: { readGateRank: rank, ...memory } },
+    tensors: drawInitialGates(base.config.geometry, { rank, seed, bias: gateBias }),
+    identity: { rank },
+  };
+}
+
+async function prepare(request: GateRequest, weighsAll: boolean): Promise<GateTraining> {
+  const { base, values, runtime } = request;
   const { geometry } = base.config;
-  const { rank: rankText, segments } = values;
-  const biasText = values["gate-bias"];
-  const rank = rankText === undefined ? 16 : parseWhole("rank", rankText, 1);
+  const { segments, "gate-bias": biasText } = values;
   const gateBias = biasText === undefined ? -4 : parseNumber("gate-bias", biasText);
   const segmentCount = segments === undefined ? 16 : parseWhole("segments", segments, 1);
   const contexts = chooseContexts(values, geometry.maxPositions, 0);
-  const memory = { writeGateRank: undefined, featureCount: undefined, fusion: "convex" } as const;
-  const design = { variant: "paper", linearMemory: { readGateRank: rank, ...memory } } as const;
-  const tensors = drawInitialGates(geometry, { rank, seed, bias: gateBias });
+  const begin = values.variant === "infini" ? beginInfini : beginPaper;
+  const { design, tensors, identity } = begin(request, gateBias);
   const objective = createSegmentObjective({
     contexts,
     segmentCount,
@@ -64,15 +91,15 @@ async function prepare(
       weighsAll,
       recallWeights: weighsAll ? { question: 1 } : { text: 0 },
     },
-    identity: { contexts: contexts.map((one) => ({ ...one })), rank, gateBias, segmentCount },
+    identity: { contexts: contexts.map((one) => ({ ...one })), ...identity, gateBias, segmentCount },
     checkStart: (source, signal) => assertClosedGates(objective, source, startToleranceNats, signal),
   };
 }
 
 const shared = {
-  variants: ["paper"],
+  variants: ["paper", "infini"],
   defaults: { steps: 300, tokensPerStep: 1, learningRate: 5e-3 },
-  takes: ["gate-bias", "segments"],
+  takes: ["gate-bias", "segments", "delta-rule"],
   memoryRemedy: "Choose a smaller --segment or --window, or --fixed-context.",
 } as const;
 

@@ -166,7 +166,7 @@ function chooseRecipe(values: GateValues): RecipeName {
     throw usageError("--recipe is missing", { expected: recipeNames.join(", "), command });
   const name = parseChoice("recipe", values.recipe, recipeNames);
   const { variants, takes }: GateRecipe = recipes[name];
-  const variant = parseChoice("variant", values.variant ?? variants[0], ["paper", "plus"]);
+  const variant = parseChoice("variant", values.variant ?? variants[0], ["paper", "plus", "infini"]);
   if (!variants.includes(variant)) {
     throw new InvalidRequestError({
       where: `--recipe ${name}`,
@@ -198,7 +198,7 @@ export const trainGateCommand: Command = {
   usage: "--model M --data PATH[,PATH…] --recipe lm|sft|retention|distill --out DIR [options]",
   description:
     "Trains what joins a memory to a checkpoint and writes it as an adapter. The checkpoint is only read. lm and sft\n" +
-    "train gates of variant paper, which begin shut and so leave the model as it is; retention trains the score by\n" +
+    "train gates of variant paper or infini, which begin shut and so leave the model as it is; retention trains the score by\n" +
     "which variant plus keeps tokens, and distill adds to such an adapter a bias of its slots. Ctrl-C saves a checkpoint; --resume goes on from the last one to the same\n" +
     "adapter, bit for bit.",
   options: gateOptions,

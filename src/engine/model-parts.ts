@@ -26,7 +26,8 @@ export interface MemoryOptions {
   /** Sizes of the cache's regions; what is left out is the adapter's, else the default, fitted to the model. */
   readonly context?: Partial<ContextSettings>;
   /**
-   * How sessions remember: `paper` and `plus` need an adapter trained for it, `keydiff` keeps the `slotTokens` tokens a
+   * How sessions remember: `paper` and `plus` need an adapter trained for it, `infini` (Infini-attention) has gates that
+   * are 1.8% open without one, `keydiff` keeps the `slotTokens` tokens a
    * head whose keys differ most, `h2o` those that have received the most attention, `snapkv` those that the last
    * queries looked at, `streaming` forgets what leaves the window, `full` is an ordinary KV cache within the trained
    * length. By default the adapter's; without one `keydiff` if there are slots, else `streaming`. A model with
@@ -93,7 +94,13 @@ function noticesOf(
   chosen: PolicyName | "auto",
   policy: MemoryPolicy,
   context: ContextSettings,
+  adapter: Adapter | undefined,
 ): readonly string[] {
+  if (policy.name === "infini" && adapter === undefined) {
+    const gates =
+      "No adapter was given, so the gates of Infini-attention are untrained: 1.8% open in every head.";
+    return [`${gates} Pass an adapter of variant infini.`];
+  }
   if (chosen !== "auto") return [];
   if (policy.name === "full") {
     const reason = `This model has learned a vector for each of its ${policy.maxLengthTokens} positions`;
@@ -133,7 +140,7 @@ export async function openModelParts(
     const name = choosePolicy(options, adapter, geometry);
     const context = chooseContext(name, options.context ?? {}, adapter?.context ?? {}, geometry.maxPositions);
     const policy = createPolicy(name, { geometry, context, adapter });
-    const notices = noticesOf(options.policy ?? "auto", policy, context);
+    const notices = noticesOf(options.policy ?? "auto", policy, context, adapter);
     return { folder, family, config, weights, adapter, context, policy, notices, close };
   } catch (error) {
     await close();

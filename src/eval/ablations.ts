@@ -39,10 +39,14 @@ function refuse(ablation: Ablation, policy: string, reason: string): never {
 }
 
 function withoutMemory(design: AdapterDesign): AdapterDesign {
-  return design.variant === "paper" ? design : { ...design, linearMemory: undefined };
+  return design.variant === "plus" ? { ...design, linearMemory: undefined } : design;
 }
 
 const ofMemory = /\.(read_gate|write_gate|feature_map)\./;
+
+/** Of a gate that is forced these become 0, and those far from it. */
+const forcedWeight = ".read_gate.up.weight";
+const forcedBiases = [".read_gate.up.bias", ".read_gate.beta"];
 
 /** Writes an adapter anew, with its gate forced or without its linear memory. */
 async function rewriteAdapter(
@@ -56,8 +60,9 @@ async function rewriteAdapter(
     const tensors: Record<string, HostTensor> = {};
     for (const [name, entry] of adapter.tensors) {
       if (change === "memory-off" && ofMemory.test(name)) continue;
-      const isWeight = name.endsWith(".read_gate.up.weight");
-      const isForced = change !== "memory-off" && (isWeight || name.endsWith(".read_gate.up.bias"));
+      const isWeight = name.endsWith(forcedWeight);
+      const isBias = forcedBiases.some((ending) => name.endsWith(ending));
+      const isForced = change !== "memory-off" && (isWeight || isBias);
       const value = isWeight ? 0 : change === "gate-open" ? forcedBias : -forcedBias;
       const forced = (): Float32Array<ArrayBuffer> => new Float32Array(elementCount(entry.shape)).fill(value);
       tensors[name] = isForced
@@ -116,6 +121,6 @@ export async function ablate(
   if (ablation === "slots-off")
     return hasMemory ? { policy, adapter, context: { ...context, slotTokens: 0 } } : streaming;
   if (!hasMemory) refuse(ablation, policy, "it has no linear memory");
-  if (ablation === "memory-off" && policy === "paper") return streaming;
+  if (ablation === "memory-off" && policy !== "plus") return streaming;
   return { policy, adapter: await rewriteAdapter(adapter, ablation, signal), context };
 }

@@ -10,6 +10,7 @@ import { InvalidModelError, InvalidRequestError, UnsupportedError } from "../err
 import type { ModelFolder } from "../files/model-folder.ts";
 import { parseSafetensorsHeader, type TensorEntry } from "../files/safetensors.ts";
 import type { ContextSettings } from "./geometry.ts";
+import type { UpdateRule } from "./linear-memory.ts";
 
 const size = z.number().int().nonnegative();
 const rank = z.number().int().positive().max(65536);
@@ -28,6 +29,7 @@ const configSchema = z.looseObject({
   feature_count: rank.optional(),
   feature_map: z.string().default("elu1"),
   fusion: z.string().default("convex"),
+  update_rule: z.string().default("linear"),
   sink_tokens: size.optional(),
   slot_tokens: size.optional(),
   window_tokens: size.optional(),
@@ -49,6 +51,8 @@ export interface LinearMemoryDesign {
 /** Says which networks an adapter has, and their ranks (R). */
 export type AdapterDesign =
   | { readonly variant: "paper"; readonly linearMemory: LinearMemoryDesign }
+  /** A number a query head is its gate. */
+  | { readonly variant: "infini"; readonly linearMemory: { readonly updateRule: UpdateRule } }
   | {
       readonly variant: "plus";
       /** R of the retention score. */
@@ -118,20 +122,32 @@ const variants: {
   readonly [Name in AdapterDesign["variant"]]: {
     readonly featureMaps: readonly string[];
     readonly fusions: readonly string[];
+    readonly updateRules: readonly string[];
     readonly read: (where: string, config: Config) => AdapterDesign;
   };
 } = {
   paper: {
     featureMaps: ["elu1"],
     fusions: ["convex"],
+    updateRules: ["linear"],
     read: (where, config) => ({
       variant: "paper",
       linearMemory: readLinearMemory(where, { ...config, write_gate: false }),
     }),
   },
+  infini: {
+    featureMaps: ["elu1"],
+    fusions: ["convex"],
+    updateRules: ["linear", "delta"],
+    read: (_, config) => ({
+      variant: "infini",
+      linearMemory: { updateRule: config.update_rule === "delta" ? "delta" : "linear" },
+    }),
+  },
   plus: {
     featureMaps: ["elu1", "learned"],
     fusions: ["convex", "shared-normalizer"],
+    updateRules: ["linear"],
     read: (where, config) => ({
       variant: "plus",
       retentionRank: config.retention_rank,
@@ -143,9 +159,10 @@ const variants: {
 
 function readDesign(where: string, config: Config): AdapterDesign {
   refuseUnknown(where, "variant", config.variant, Object.keys(variants));
-  const { featureMaps, fusions, read } = variants[config.variant as AdapterDesign["variant"]];
+  const { featureMaps, fusions, updateRules, read } = variants[config.variant as AdapterDesign["variant"]];
   refuseUnknown(where, "feature_map", config.feature_map, featureMaps);
   refuseUnknown(where, "fusion", config.fusion, fusions);
+  refuseUnknown(where, "update_rule", config.update_rule, updateRules);
   return read(where, config);
 }
 
@@ -160,6 +177,8 @@ function trainedContext(config: Config): Partial<ContextSettings> {
 
 /** Writes a design as the fields of `adapter_config.json` that {@link openAdapter} reads it from. */
 export function describeDesign(design: AdapterDesign): Record<string, unknown> {
+  if (design.variant === "infini")
+    return { variant: "infini", feature_map: "elu1", update_rule: design.linearMemory.updateRule };
   const { variant, linearMemory } = design;
   const memory = linearMemory && {
     read_gate_rank: linearMemory.readGateRank,

@@ -4,6 +4,7 @@
  *   write (at a commit)   M += phi(K)^T V,   z += sum phi(K)             (EdgeInfinite, arXiv 2503.22196, eq. 4-5)
  *   read                  A_mem = phi(q) M / (phi(q) z)
  *   phi(x) = elu(x) + 1                                                   (Katharopoulos et al., arXiv 2006.16236)
+ *   delta rule            M += phi(K)^T (V - phi(K) M / (phi(K) z))       (Infini-attention, arXiv 2404.07143, eq. 5)
  *
  * Keys and queries are not rotated: what is old has no position. Query heads of a group share their
  * key/value head's memory.
@@ -76,18 +77,33 @@ export function writeMemoryRead(
   b: GraphBuilder,
   geometry: AttentionGeometry,
   query: Value,
-  { matrix, normalizer }: LinearMemoryInputs,
+  memory: LinearMemoryInputs,
   writeFeatures: FeatureMap = writeElu1Features,
 ): MemoryRead {
   const { queryHeadCount: H, keyValueHeadCount: K, headSize: D } = geometry;
   const T = tokensSymbol;
   const byHead = b.transpose(b.reshape(query, [T, K, H / K, D]), [1, 0, 2, 3]);
   const features = writeFeatures(b, b.reshape(byHead, [K, multiplyDims(H / K, T), D]));
-  const total = b.max(b.matMul(features, normalizer), b.scalar(leastNormalizer));
-  const read = b.div(b.matMul(features, matrix), total);
+  const { recalled, total } = writeRecall(b, features, memory);
   const byToken = (x: Value, width: number): Value =>
     b.transpose(b.reshape(x, [K, T, H / K, width]), [1, 0, 2, 3]);
-  return { output: byToken(read, D), total: byToken(total, 1) };
+  return { output: byToken(recalled, D), total: byToken(total, 1) };
+}
+
+/**
+ * Names how M takes in what leaves: `linear` adds it, `delta` adds what the memory does not give for its keys already.
+ * Either way z grows by the sum of features.
+ */
+export type UpdateRule = "linear" | "delta";
+
+/** Writes the features' weighted mean of M: `[K, n, Dphi]` to `[K, n, D]` and its denominator `[K, n, 1]`. */
+function writeRecall(
+  b: GraphBuilder,
+  features: Value,
+  { matrix, normalizer }: LinearMemoryInputs,
+): { readonly recalled: Value; readonly total: Value } {
+  const total = b.max(b.matMul(features, normalizer), b.scalar(leastNormalizer));
+  return { recalled: b.div(b.matMul(features, matrix), total), total };
 }
 
 /** Is what leaves the local cache of a layer. */
@@ -98,6 +114,8 @@ export interface LeavingTokens {
   readonly values: Value;
   /** `[K, n, 1]`: what share of each token is written; all of every one where undefined. */
   readonly shares?: Value;
+  /** `linear` where not given. */
+  readonly updateRule?: UpdateRule;
 }
 
 /** Writes the update of a layer's memory by what leaves; gives the graph's outputs. */
@@ -105,19 +123,20 @@ export function writeMemoryUpdate(
   b: GraphBuilder,
   geometry: AttentionGeometry,
   layer: number,
-  { keys, values, shares }: LeavingTokens,
+  { keys, values, shares, updateRule = "linear" }: LeavingTokens,
   writeFeatures: FeatureMap = writeElu1Features,
   featureCount: number = geometry.headSize,
 ): readonly Value[] {
   const { keyValueHeadCount: K } = geometry;
-  const { matrix, normalizer } = declareLinearMemory(b, geometry, layer, featureCount);
+  const memory = declareLinearMemory(b, geometry, layer, featureCount);
   const whole = writeFeatures(b, keys);
   const features = shares === undefined ? whole : b.mul(whole, shares);
-  const written = b.matMul(b.transpose(features, [0, 2, 1]), values);
+  const added = updateRule === "delta" ? b.sub(values, writeRecall(b, whole, memory).recalled) : values;
+  const written = b.matMul(b.transpose(features, [0, 2, 1]), added);
   const total = b.reshape(b.reduceSum(features, [1], false), [K, featureCount, 1]);
   return [
-    b.named(newMatrixName(layer), b.add(matrix, written)),
-    b.named(newNormalizerName(layer), b.add(normalizer, total)),
+    b.named(newMatrixName(layer), b.add(memory.matrix, written)),
+    b.named(newNormalizerName(layer), b.add(memory.normalizer, total)),
   ];
 }
 
@@ -131,7 +150,11 @@ function rotatedKinds(geometry: AttentionGeometry): readonly number[] {
  * Writes the commit graph: the T tokens behind the sinks go into M and z, in the N layers that have a memory.
  * Keys, values, M and z are inputs of the same names and shapes as in the inference graph.
  */
-export function buildLinearMemoryCommit(geometry: AttentionGeometry, context: ContextSettings): Graph {
+export function buildLinearMemoryCommit(
+  geometry: AttentionGeometry,
+  context: ContextSettings,
+  updateRule: UpdateRule = "linear",
+): Graph {
   const b = new GraphBuilder("commit");
   const { keyValueHeadCount: K, headSize: D } = geometry;
   const { sinkTokens: S, segmentTokens: T } = context;
@@ -153,7 +176,7 @@ export function buildLinearMemoryCommit(geometry: AttentionGeometry, context: Co
       table === undefined
         ? b.reshape(rotated, [K, T, D])
         : b.reshape(b.rotaryEmbedding(b.reshape(rotated, [1, K, T, D]), table.cos, table.sin), [K, T, D]);
-    outputs.push(...writeMemoryUpdate(b, geometry, layer, { keys, values }));
+    outputs.push(...writeMemoryUpdate(b, geometry, layer, { keys, values, updateRule }));
   }
   return b.finish(outputs);
 }

@@ -7,6 +7,7 @@ import type { Adapter } from "./adapter.ts";
 import { createFullPolicy } from "./full-policy.ts";
 import { type AttentionGeometry, type ContextSettings, memoryLayers } from "./geometry.ts";
 import { createHeavyHitterPolicy } from "./h2o.ts";
+import { createInfiniPolicy } from "./infini.ts";
 import type { MemoryPolicy, PolicyName } from "./policy.ts";
 import { createPaperPolicy, createStreamingPolicy } from "./segmented-policies.ts";
 import { createKeyDifferencePolicy, createPlusPolicy } from "./slot-policies.ts";
@@ -52,6 +53,10 @@ const makers: { readonly [Name in PolicyName]: (request: PolicyRequest) => Memor
     const given = requireAdapter("plus", adapter, "keydiff");
     assertMemoryLayers("plus", geometry);
     return createPlusPolicy(geometry, context, given);
+  },
+  infini({ geometry, context, adapter }) {
+    assertMemoryLayers("infini", geometry);
+    return createInfiniPolicy(geometry, context, adapter);
   },
   keydiff({ geometry, context }) {
     assertMemoryLayers("keydiff", geometry);

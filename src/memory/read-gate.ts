@@ -41,8 +41,8 @@ export function writeReadGate(
 }
 
 /**
- * Writes the convex fusion of the local output `[T, H*D]` and the memory's `[T, K, H/K, D]` by the gate `[T, H]`:
- * `[T, H*D]`. It is written as A_local + g (A_mem - A_local).
+ * Writes the convex fusion of the local output `[T, H*D]` and the memory's `[T, K, H/K, D]` by the gate, `[T, H]` or
+ * `[1, H]` for all tokens: `[T, H*D]`. It is written as A_local + g (A_mem - A_local).
  */
 export function writeConvexFusion(
   b: GraphBuilder,
@@ -53,6 +53,7 @@ export function writeConvexFusion(
 ): Value {
   const groups = [tokensSymbol, K, H / K] as const;
   const exact = b.reshape(local, [...groups, D]);
-  const fused = b.add(exact, b.mul(b.reshape(gate, [...groups, 1]), b.sub(memory, exact)));
+  const opening = b.reshape(gate, [gate.shape[0] ?? tokensSymbol, K, H / K, 1]);
+  const fused = b.add(exact, b.mul(opening, b.sub(memory, exact)));
   return b.reshape(fused, [tokensSymbol, H * D]);
 }

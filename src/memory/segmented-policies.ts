@@ -1,6 +1,7 @@
 /**
  * The policies over segmented streams: `paper` (EdgeInfinite, arXiv 2503.22196) and `streaming` (sinks and
- * window alone: StreamingLLM, arXiv 2309.17453). They differ by the linear memory and its gate.
+ * window alone: StreamingLLM, arXiv 2309.17453). They differ by the linear memory and its gate; so does `infini`
+ * (infini.ts).
  */
 
 import { InvalidModelError } from "../errors.ts";
@@ -19,10 +20,11 @@ import {
   buildLinearMemoryCommit,
   declareLinearMemory,
   LinearMemory,
+  type UpdateRule,
   writeMemoryRead,
 } from "./linear-memory.ts";
 import { LocalAttentionWriter, localSwitches } from "./local-attention.ts";
-import type { AttentionWriter, MemoryPolicy } from "./policy.ts";
+import type { AttentionWriter, MemoryPolicy, PolicyName } from "./policy.ts";
 import { writeConvexFusion, writeReadGate } from "./read-gate.ts";
 import {
   commitCountAt,
@@ -44,12 +46,14 @@ export function beginLocalAttention(b: GraphBuilder, geometry: AttentionGeometry
   };
 }
 
+/** Writes the gate of a layer from its local output `[T, H*D]`: `[T, H]`, or `[1, H]` for all tokens. */
+type WriteGate = (b: GraphBuilder, layer: number, attention: Value) => Value;
+
 /** Writes local attention and, once the memory is active, its fusion with what the memory gives. */
-function beginGatedAttention(
+export function beginGatedAttention(
   b: GraphBuilder,
   geometry: AttentionGeometry,
-  weights: WeightReader,
-  readGateRank: number,
+  writeGate: WriteGate,
 ): AttentionWriter {
   const local = beginLocalAttention(b, geometry);
   const active = b.input(memoryActiveName, "bool", []);
@@ -65,7 +69,7 @@ function beginGatedAttention(
         active,
         (then) => {
           const read = writeMemoryRead(then, geometry, inputs.query, memory).output;
-          const gate = writeReadGate(then, geometry, weights, readGateRank, layer, attention);
+          const gate = writeGate(then, layer, attention);
           return [
             writeConvexFusion(then, geometry, attention, read, gate),
             then.reduceMean(gate, [0, 1], true),
@@ -112,14 +116,21 @@ export function beginWithAdapter(
   };
 }
 
-function createSegmentedPolicy(
+/** Says how a segmented policy remembers what leaves. */
+export interface SegmentedMemory {
+  readonly updateRule: UpdateRule;
+  readonly beginAttention: MemoryPolicy["beginAttention"];
+}
+
+/** Creates a policy of sinks and window. @param linear what leaves goes there; forgotten where undefined. */
+export function createSegmentedPolicy(
+  name: PolicyName,
   geometry: AttentionGeometry,
   context: ContextSettings,
-  adapter: Adapter | undefined,
+  linear: SegmentedMemory | undefined,
 ): MemoryPolicy {
   const { layerCount: L, keyValueHeadCount: K, headSize: D } = geometry;
-  const gate = adapter === undefined ? undefined : designOf(adapter, "paper").linearMemory;
-  const remembers = adapter !== undefined && gate !== undefined;
+  const remembers = linear !== undefined;
   const N = memoryLayers(geometry).length;
   const usedAt = (length: number): number => length - commitCountAt(context, length) * context.segmentTokens;
   const arraySizes: MemoryPolicy["arraySizes"] = (lengthTokens) => {
@@ -149,18 +160,15 @@ function createSegmentedPolicy(
   const memoryBytes = remembers ? N * K * D * (D + 1) * 4 : 0;
   const localBytes = L * K * D * 4 * (2 * localCapacityTokens(context) + context.sinkTokens);
   return {
-    name: remembers ? "paper" : "streaming",
+    name,
     maxLengthTokens: Number.POSITIVE_INFINITY,
     stateBytesAt: () => localBytes + memoryBytes + N * 8,
-    beginAttention: (b) =>
-      remembers
-        ? beginWithAdapter(adapter, (weights) => beginGatedAttention(b, geometry, weights, gate.readGateRank))
-        : beginLocalAttention(b, geometry),
+    beginAttention: linear?.beginAttention ?? ((b) => beginLocalAttention(b, geometry)),
     switches: (tokenCount, path) => ({
       ...localSwitches(tokenCount),
       ...(remembers && memorySwitch(path)),
     }),
-    buildCommitGraph: () => (remembers ? buildLinearMemoryCommit(geometry, context) : undefined),
+    buildCommitGraph: () => linear && buildLinearMemoryCommit(geometry, context, linear.updateRule),
     createState,
     arraySizes,
     restoreState: (length, arrays, memory) =>
@@ -177,10 +185,19 @@ export function createPaperPolicy(
   context: ContextSettings,
   adapter: Adapter,
 ): MemoryPolicy {
-  return createSegmentedPolicy(geometry, context, adapter);
+  const { readGateRank } = designOf(adapter, "paper").linearMemory;
+  return createSegmentedPolicy("paper", geometry, context, {
+    updateRule: "linear",
+    beginAttention: (b) =>
+      beginWithAdapter(adapter, (weights) =>
+        beginGatedAttention(b, geometry, (branch, layer, attention) =>
+          writeReadGate(branch, geometry, weights, readGateRank, layer, attention),
+        ),
+      ),
+  });
 }
 
 /** Creates the policy without a memory: what leaves the window is forgotten. */
 export function createStreamingPolicy(geometry: AttentionGeometry, context: ContextSettings): MemoryPolicy {
-  return createSegmentedPolicy(geometry, context, undefined);
+  return createSegmentedPolicy("streaming", geometry, context, undefined);
 }

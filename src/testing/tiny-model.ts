@@ -58,7 +58,9 @@ export interface TinyAdapterOptions extends TinyModelSizes {
   /** R of every network; default 8. */
   readonly rank?: number;
   /** What is trained; default `paper`. */
-  readonly variant?: "paper" | "plus";
+  readonly variant?: "paper" | "plus" | "infini";
+  /** How the memory of an `infini` adapter takes in what leaves; default `linear`. */
+  readonly updateRule?: "linear" | "delta";
   /** Whether slots have a bias; default false. */
   readonly slotBias?: boolean;
   /** Whether a `plus` adapter has a linear memory; default true. */
@@ -203,7 +205,7 @@ class AdapterTensors {
 }
 
 function describeAdapter(options: TinyAdapterOptions, rank: number): Record<string, unknown> {
-  const { context = {}, variant = "paper", featureCount, fusion = "convex" } = options;
+  const { context = {}, variant = "paper", featureCount, fusion = "convex", updateRule } = options;
   const { slotBias = false, linearMemory = true, writeGate = false } = options;
   const { sinkTokens, slotTokens, windowTokens, segmentTokens } = context;
   const plus = {
@@ -219,7 +221,8 @@ function describeAdapter(options: TinyAdapterOptions, rank: number): Record<stri
     peft_type: "EDGEINFINITE",
     variant,
     base_model_name_or_path: "tiny",
-    read_gate_rank: rank,
+    ...(variant !== "infini" && { read_gate_rank: rank }),
+    update_rule: updateRule,
     feature_map: featureCount === undefined ? "elu1" : "learned",
     fusion,
     ...(variant === "plus" && plus),
@@ -246,6 +249,10 @@ export function createTinyAdapterFolder(options: TinyAdapterOptions = {}): Model
   const every = Array.from({ length: layerCount }, (_, layer) => layer);
   for (const layer of options.gatedLayers ?? every) {
     const prefix = `layers.${layer}`;
+    if (variant === "infini") {
+      drawn.add(`${prefix}.read_gate.beta`, [H], 1);
+      continue;
+    }
     if (variant === "paper" || linearMemory) drawn.addNetwork(`${prefix}.read_gate`, H * D, H);
     if (variant === "paper") continue;
     drawn.addNetwork(`${prefix}.retention`, E, K);

@@ -6,8 +6,19 @@
  */
 
 import { type AttentionGeometry, memoryLayers } from "../memory/geometry.ts";
+import { betaName, untrainedBeta } from "../memory/infini.ts";
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
 import { createDraws } from "./random-draws.ts";
+
+/** Draws the tensors of an adapter of variant `infini`, one for each layer that has a memory: every beta is `beta`. */
+export function drawInitialBetas(
+  geometry: AttentionGeometry,
+  beta: number = untrainedBeta,
+): Map<string, HostTensor<"float32">> {
+  const { queryHeadCount: H } = geometry;
+  const tensor = () => hostTensor("float32", [H], new Float32Array(H).fill(beta));
+  return new Map(memoryLayers(geometry).map((layer) => [betaName(layer), tensor()]));
+}
 
 /** Chooses gates. */
 export interface InitialGatesOptions {

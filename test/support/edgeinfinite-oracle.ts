@@ -25,6 +25,8 @@ export interface OracleModel {
   readonly gates: Weights | undefined;
   /** As the adapter says; undefined without one. */
   readonly fusion?: string;
+  /** As the adapter says; undefined without one. */
+  readonly updateRule?: string;
 }
 
 /** Sizes the cache; a window of Infinity never commits. */
@@ -77,11 +79,14 @@ export async function readOracleModel(
       : (await parseSafetensorsHeader(await adapter.open("adapter_model.safetensors"))).tensors;
   const make =
     oracles[String(json.model_type)] ?? makeLlamaOracle(() => (frequencies ? { frequencies } : {}));
-  const adapterJson = (await adapter?.readJson("adapter_config.json")) as { fusion?: string } | undefined;
+  const adapterJson = (await adapter?.readJson("adapter_config.json")) as
+    | { fusion?: string; update_rule?: string }
+    | undefined;
   return {
     decoder: make(new OracleConfig(json), await readAll(checkpoint.tensors)),
     gates: gates === undefined ? undefined : await readAll(gates),
     ...(adapterJson?.fusion !== undefined && { fusion: adapterJson.fusion }),
+    ...(adapterJson?.update_rule !== undefined && { updateRule: adapterJson.update_rule }),
   };
 }
 
@@ -94,10 +99,25 @@ interface Entry {
   readonly values: readonly (readonly number[])[];
 }
 
-/** Is a layer's state: exact tokens, and per key/value head M `[D][D]` and z `[D]`. */
+/** Is what a key/value head remembers: M `[D][D]` and z `[D]`. */
+interface HeadMemory {
+  readonly M: number[][];
+  readonly z: number[];
+}
+
+/** Gives what a memory holds for features: their weighted mean of it, and zeros while it is empty. */
+function recall(features: readonly number[], memory: HeadMemory | undefined): number[] {
+  const { M, z } = memory ?? { M: [], z: [] };
+  const total = dot(features, z);
+  const column = (j: number): number =>
+    features.reduce((sum, feature, i) => sum + feature * at(M[i] ?? [], j), 0);
+  return features.map((_, j) => (total === 0 ? 0 : column(j) / total));
+}
+
+/** Is a layer's state: exact tokens, and what each key/value head remembers. */
 interface LayerState {
   entries: Entry[];
-  memory: { M: number[][]; z: number[] }[] | undefined;
+  memory: HeadMemory[] | undefined;
 }
 
 /** Reads a stream token by token. */
@@ -105,11 +125,13 @@ export class StreamOracle {
   readonly #decoder: OracleDecoder;
   readonly #gates: Weights | undefined;
   readonly #context: OracleContext;
+  readonly #isDelta: boolean;
   readonly #layers: LayerState[];
   #count = 0;
   commitCount = 0;
 
-  constructor({ decoder, gates }: OracleModel, context: OracleContext) {
+  constructor({ decoder, gates, updateRule }: OracleModel, context: OracleContext) {
+    this.#isDelta = updateRule === "delta";
     this.#decoder = decoder;
     this.#gates = gates;
     this.#context = context;
@@ -129,10 +151,13 @@ export class StreamOracle {
         M: Array.from({ length: D }, () => new Array<number>(D).fill(0)),
         z: new Array<number>(D).fill(0),
       }));
+      // By the delta rule all tokens of a commit are told from what there was before it.
+      const before = layer.memory;
       for (const { keys, values } of layer.entries.splice(sinkTokens, segmentTokens)) {
         layer.memory = layer.memory.map(({ M, z }, head) => {
           const features = (keys[head] ?? []).map(phi);
-          const value = values[head] ?? [];
+          const known = this.#isDelta ? recall(features, before[head]) : [];
+          const value = (values[head] ?? []).map((x, j) => x - (known[j] ?? 0));
           return {
             M: M.map((row, i) => row.map((sum, j) => sum + at(features, i) * at(value, j))),
             z: z.map((sum, i) => sum + at(features, i)),
@@ -173,17 +198,17 @@ export class StreamOracle {
       if (tensor === undefined) throw new Error(`oracle: no gate tensor ${name}`);
       return tensor;
     };
-    const hidden = multiply(gate("down.weight"), local.flat(), gate("down.bias")).map(silu);
-    const open = multiply(gate("up.weight"), hidden, gate("up.bias")).map((x) => 1 / (1 + Math.exp(-x)));
+    const logits = (): number[] => {
+      const hidden = multiply(gate("down.weight"), local.flat(), gate("down.bias")).map(silu);
+      return multiply(gate("up.weight"), hidden, gate("up.bias"));
+    };
+    const isScalar = gates.has(`layers.${layer}.read_gate.beta`);
+    const open = (isScalar ? [...gate("beta")] : logits()).map((x) => 1 / (1 + Math.exp(-x)));
     return local.map((output, head) => {
       const features = (queries[head] ?? []).map(phi);
-      const memory = memories[Math.floor(head / (queryHeadCount / keyValueHeadCount))];
-      const total = dot(features, memory?.z ?? []);
+      const read = recall(features, memories[Math.floor(head / (queryHeadCount / keyValueHeadCount))]);
       const g = at(open, head);
-      return output.map((value, j) => {
-        const read = features.reduce((sum, feature, i) => sum + feature * at(memory?.M[i] ?? [], j), 0);
-        return (1 - g) * value + (g * read) / total;
-      });
+      return output.map((value, j) => (1 - g) * value + g * at(read, j));
     });
   }
 

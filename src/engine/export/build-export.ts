@@ -45,6 +45,7 @@ const slotsReason = "the manifest has no words yet for how a host chooses what s
 /** Why policies cannot be exported. */
 const reasonsAgainst: { readonly [Name in Exclude<PolicyName, ExportManifest["policy"]>]: string } = {
   plus: slotsReason,
+  infini: "the manifest knows the linear memory of the policy paper alone",
   keydiff: slotsReason,
   h2o: slotsReason,
   snapkv: slotsReason,
