@@ -8,6 +8,8 @@ import {
 } from "../../test/support/command-terminal.ts";
 import { loadModel } from "../../test/support/tiny-sessions.ts";
 import { digestFiles, writeTrainingText } from "../../test/support/training-files.ts";
+import { nodePlatform } from "../engine/node.ts";
+import { openAdapter } from "../memory/adapter.ts";
 import { createTinyModelFolder } from "../testing/index.ts";
 
 let folder: TemporaryFolder;
@@ -72,6 +74,34 @@ describe("edgeinfinite train gate", () => {
     const session = loaded.createSession();
     await session.append(writeTrainingText(3));
     expect(session.stats.policy).toBe("paper");
+  });
+
+  it("trains a number a head as the gate of Infini-attention", async () => {
+    const argv = argue("infini", "--variant", "infini", "--delta-rule", "--json");
+    argv.splice(argv.indexOf("--rank"), 2);
+    const { status, stdout } = await runCommand(argv);
+    expect(status).toBe(0);
+    const events = parseJsonLines(stdout);
+    // 2 layers of 4 heads.
+    expect(events[0]).toMatchObject({ trainedCount: 8 });
+    expect(Math.abs(Number(events[1]?.loss) - Number(events[1]?.frozenLoss))).toBeLessThan(0.05);
+    const adapter = join(folder.path, "infini");
+    const opened = await openAdapter(
+      await nodePlatform.openFolder(adapter, {
+        signal: undefined,
+        onProgress: undefined,
+        revision: undefined,
+      }),
+    );
+    await opened.close();
+    expect(opened.design).toEqual({ variant: "infini", linearMemory: { updateRule: "delta" } });
+    await using loaded = await loadModel(model, { adapter, threads: 1 });
+    const session = loaded.createSession();
+    await session.append(writeTrainingText(3));
+    expect(session.stats.policy).toBe("infini");
+    // Eight steps have moved every layer's gates from where they began.
+    for (const opening of session.stats.meanGateOpening)
+      expect(Math.abs(opening - 1 / (1 + Math.exp(4)))).toBeGreaterThan(1e-5);
   });
 
   it("stops at Ctrl-C with a checkpoint, and resumes to the same adapter bit for bit", async () => {
@@ -190,6 +220,19 @@ describe("edgeinfinite train gate", () => {
       2,
     ],
     ["a window beyond the trained positions", async () => ["--window", "4000"], /exceed the positions/, 2],
+    ["a rank of gates that are numbers", async () => ["--variant", "infini"], /--rank says nothing/, 2],
+    [
+      "the delta rule of another variant",
+      async () => ["--delta-rule"],
+      /--delta-rule is of variant infini/,
+      2,
+    ],
+    [
+      "gates of Infini-attention where a recipe does not train them",
+      async () => ["--recipe", "distill", "--variant", "infini"],
+      /--recipe distill: it does not train this variant, got "?infini.*expected plus or paper/,
+      2,
+    ],
     ["a model that is not there", async () => ["--model", "./none"], /none/, 5],
   ])("refuses %s", async (name, more, message, expected) => {
     const { status, stderr } = await runCommand(argue(name.replaceAll(" ", "-"), ...(await more())));

@@ -104,6 +104,7 @@ describe.each(Object.entries(families))("the logits of a %s are those of its def
     ["streaming", 13],
     ["plus", 1],
     ["plus", 29],
+    ["infini", 29],
     ["keydiff", 13],
     ["h2o", 13],
     ["snapkv", 13],

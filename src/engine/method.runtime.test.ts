@@ -20,6 +20,12 @@ describe("the logits after every token are those of the definition", () => {
     });
   }
 
+  for (const updateRule of ["linear", "delta"] as const) {
+    it(`of a llama under infini by the ${updateRule} rule`, async () => {
+      expect(await measure({ options: {}, policy: "infini", updateRule })).toBeLessThan(tolerance);
+    });
+  }
+
   for (const modelType of ["mistral", "qwen2", "qwen3"] as const) {
     it(`of a ${modelType}, policy paper`, async () => {
       expect(await measure({ options: { modelType }, policy: "paper" })).toBeLessThan(tolerance);

@@ -26,6 +26,7 @@ const support = new URL("../../test/support/tiny-sessions.ts", import.meta.url).
 
 let paper: Model;
 let plus: Model;
+let infini: Model;
 let keydiff: Model;
 let h2o: Model;
 let snapkv: Model;
@@ -33,16 +34,17 @@ let streaming: Model;
 let full: Model;
 let all: readonly Model[];
 beforeAll(async () => {
-  [paper, plus, keydiff, h2o, snapkv, streaming, full] = await Promise.all([
+  [paper, plus, infini, keydiff, h2o, snapkv, streaming, full] = await Promise.all([
     loadTiny("paper"),
     loadTiny("plus"),
+    loadTiny("infini"),
     loadTiny("keydiff"),
     loadTiny("h2o"),
     loadTiny("snapkv"),
     loadTiny("streaming"),
     loadTiny("full"),
   ]);
-  all = [paper, plus, keydiff, h2o, snapkv, streaming, full];
+  all = [paper, plus, infini, keydiff, h2o, snapkv, streaming, full];
 });
 afterAll(async () => {
   await Promise.all(all.map((model) => model.dispose()));
@@ -138,7 +140,7 @@ describe("a restored session", () => {
 describe("the size of a saved session", () => {
   it("is the state's and under 4 KB more", async () => {
     for (const length of [0, 1, C, C + 1, C + T, C + 5 * T + 3]) {
-      for (const model of [paper, plus, keydiff, h2o, snapkv, streaming]) {
+      for (const model of [paper, plus, infini, keydiff, h2o, snapkv, streaming]) {
         const session = await sessionOf(model, length);
         const bytes = await session.save();
         expect(bytes.length).toBeLessThan(session.stateBytes + 4096);
@@ -146,7 +148,7 @@ describe("the size of a saved session", () => {
         const [L, K, D, S] = [2, 2, 16, tinyContext.sinkTokens];
         const { sinks, slots, local } = session.stats.tokens;
         const used = sinks + slots + local;
-        const features = model === paper ? D : model === plus ? tinyPlus.featureCount : 0;
+        const features = model === paper || model === infini ? D : model === plus ? tinyPlus.featureCount : 0;
         const logits = length > 0 ? model.config.vocabularySize : 0;
         const B = model.context.slotTokens;
         // A score, for plus a bias of two query heads and a share; for h2o and snapkv the score is in float64.
@@ -173,7 +175,7 @@ describe("a clone", () => {
   });
 
   it("diverges from before its sinks are filled, and keeps its own", async () => {
-    for (const model of [paper, plus, keydiff, h2o, snapkv, streaming]) {
+    for (const model of [paper, plus, infini, keydiff, h2o, snapkv, streaming]) {
       const session = await sessionOf(model, 1);
       const twin = session.clone();
       const [ids, otherIds] = [tinyIds(C + 2 * T, 4), tinyIds(C + 2 * T, 5)];

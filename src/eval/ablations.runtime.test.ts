@@ -6,9 +6,10 @@ import { createTinyAdapterFolder, createTinyModelFolder } from "../testing/tiny-
 import { type Ablation, ablate, ablations } from "./ablations.ts";
 
 const tokens = Array.from({ length: 90 }, (_, index) => (index * 7) % 50);
-const folders: { readonly [Name in "paper" | "plus"]: ModelFolder } = {
+const folders: { readonly [Name in "paper" | "plus" | "infini"]: ModelFolder } = {
   paper: createTinyAdapterFolder(),
   plus: createTinyAdapterFolder(tinyPlus),
+  infini: createTinyAdapterFolder({ variant: "infini" }),
 };
 
 async function logitsOf(
@@ -23,22 +24,25 @@ async function logitsOf(
   return { logits: [...(session.logits ?? [])], opening: session.stats.meanGateOpening };
 }
 
-async function ablatedLogits(ablation: Ablation, policy: "paper" | "plus") {
+async function ablatedLogits(ablation: Ablation, policy: keyof typeof folders) {
   const context = policy === "plus" ? tinySlotContext : tinyContext;
   const { policy: name, context: sizes, adapter } = await ablate(ablation, policy, folders[policy], context);
   return logitsOf(name, sizes, adapter);
 }
 
 describe("ablate", () => {
-  it("leaves sinks and window where the memory of paper is off or its gate closed", async () => {
-    const streaming = await logitsOf("streaming", tinyContext, undefined);
-    expect((await ablatedLogits("memory-off", "paper")).logits).toEqual(streaming.logits);
-    expect((await ablatedLogits("gate-closed", "paper")).logits).toEqual(streaming.logits);
-    const whole = await logitsOf("paper", tinyContext, folders.paper);
-    expect(whole.logits).not.toEqual(streaming.logits);
-  });
+  it.each(["paper", "infini"] as const)(
+    "leaves sinks and window where the memory of %s is off or its gate closed",
+    async (policy) => {
+      const streaming = await logitsOf("streaming", tinyContext, undefined);
+      expect((await ablatedLogits("memory-off", policy)).logits).toEqual(streaming.logits);
+      expect((await ablatedLogits("gate-closed", policy)).logits).toEqual(streaming.logits);
+      const whole = await logitsOf(policy, tinyContext, folders[policy]);
+      expect(whole.logits).not.toEqual(streaming.logits);
+    },
+  );
 
-  it.each(["paper", "plus"] as const)("forces the gate of %s open and closed", async (policy) => {
+  it.each(["paper", "plus", "infini"] as const)("forces the gate of %s open and closed", async (policy) => {
     const [open, closed] = [
       await ablatedLogits("gate-open", policy),
       await ablatedLogits("gate-closed", policy),

@@ -99,6 +99,17 @@ describe("openAdapter", () => {
     });
   });
 
+  it("reads by which rule the memory of an adapter of variant infini takes in what leaves", async () => {
+    const design = async (fields: Readonly<Record<string, unknown>>) =>
+      (await openAdapter(folderOf({ variant: "infini", read_gate_rank: undefined, ...fields }))).design;
+    expect(await design({})).toEqual({ variant: "infini", linearMemory: { updateRule: "linear" } });
+    const delta = { variant: "infini", linearMemory: { updateRule: "delta" } };
+    expect(await design({ update_rule: "delta" })).toEqual(delta);
+    await expect(design({ update_rule: "gated" })).rejects.toThrow(
+      'this version does not run update_rule, got "gated", expected linear or delta.',
+    );
+  });
+
   it("says nothing of settings that the adapter does not say", async () => {
     expect((await openAdapter(folderOf())).context).toEqual({});
     expect((await openAdapter(createTinyAdapterFolder())).context).toEqual({});
@@ -113,9 +124,10 @@ describe("openAdapter", () => {
   });
 
   it.each([
-    ["variant", "minus", "paper or plus"],
+    ["variant", "minus", "paper or infini or plus"],
     ["feature_map", "learned", "elu1"],
     ["fusion", "shared-normalizer", "convex"],
+    ["update_rule", "delta", "linear"],
   ])("refuses %s %o by name", async (field, value, known) => {
     const failure = openAdapter(folderOf({ [field]: value }));
     await expect(failure).rejects.toThrow(UnsupportedError);

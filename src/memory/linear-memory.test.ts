@@ -104,6 +104,43 @@ describe("the commit graph", () => {
   });
 });
 
+describe("the delta rule", () => {
+  it("writes of each value what the memory before the commit does not give for its key", async () => {
+    await using session = await runtime.createSession(buildLinearMemoryCommit(geometry, context, "delta"));
+    const cache = new LocalCache(geometry, { capacityTokens: 10, settledTokens: 5 });
+    const memory = new LinearMemory(geometry);
+    writeTokens(cache, 0, 10);
+    await memory.write(session, cache, context, 2);
+    // An empty memory gives nothing.
+    const first = closedForm([2, 3, 4, 5, 6]);
+    expectClose((await memory.export()).matrix, first.matrix);
+    cache.drop(2, 5);
+    writeTokens(cache, 10, 4);
+    await memory.write(session, cache, context, 7);
+    const second = [7, 8, 9, 10, 11];
+    const expected: number[] = [];
+    for (let head = 0; head < L * K; head++) {
+      const [l, k] = [Math.floor(head / K), head % K];
+      const features = (n: number) => Array.from({ length: D }, (_, i) => phi(keyAt(l, k, n, i)));
+      const recalled = (n: number, j: number): number => {
+        const own = features(n);
+        const total = own.reduce((sum, x, i) => sum + x * (first.normalizer[head * D + i] ?? 0), 0);
+        const sum = own.reduce((all, x, i) => all + x * (first.matrix[(head * D + i) * D + j] ?? 0), 0);
+        return sum / total;
+      };
+      for (let i = 0; i < D; i++) {
+        for (let j = 0; j < D; j++) {
+          const added = second.map((n) => (features(n)[i] ?? 0) * (valueAt(l, k, n, j) - recalled(n, j)));
+          expected.push(added.reduce((sum, x) => sum + x, first.matrix[(head * D + i) * D + j] ?? 0));
+        }
+      }
+    }
+    expectClose((await memory.export()).matrix, expected);
+    const both = closedForm([2, 3, 4, 5, 6, ...second]);
+    expectClose((await memory.export()).normalizer, both.normalizer);
+  });
+});
+
 describe("LinearMemory", () => {
   it("is a matrix and a row a head: 4 L K D (D + 1) bytes", () => {
     expect(new LinearMemory(geometry).sizeBytes).toBe(4 * L * K * D * (D + 1));

@@ -24,8 +24,13 @@ const sizes = { hiddenSize: 6, headSize: D };
 const adapters: { readonly [Name in PolicyName]?: Adapter } = {
   paper: await openAdapter(createTinyAdapterFolder(sizes)),
   plus: await openAdapter(createTinyAdapterFolder({ ...sizes, variant: "plus" })),
+  infini: await openAdapter(createTinyAdapterFolder({ ...sizes, variant: "infini" })),
 };
-const remembers: { readonly [Name in PolicyName]?: boolean } = { paper: true, plus: true };
+const remembers: { readonly [Name in PolicyName]?: boolean } = {
+  paper: true,
+  plus: true,
+  infini: true,
+};
 const forgets: { readonly [Name in PolicyName]?: boolean } = {
   streaming: true,
   keydiff: true,
@@ -339,7 +344,7 @@ describe("createPolicy", () => {
   const request = { geometry, context: { sinkTokens: 1, slotTokens: 0, windowTokens: 2, segmentTokens: 2 } };
 
   it("makes the policy of the name", () => {
-    expect(policyNames).toEqual(["paper", "plus", "keydiff", "h2o", "snapkv", "streaming", "full"]);
+    expect(policyNames).toEqual(["paper", "plus", "infini", "keydiff", "h2o", "snapkv", "streaming", "full"]);
     for (const name of policyNames)
       expect(makePolicy(name, { ...request.context, slotTokens: 1 }).name).toBe(name);
   });
@@ -363,6 +368,11 @@ describe("createPolicy", () => {
       "plus",
       adapters.paper,
       'policy: the adapter tiny-adapter was not trained for it, got "plus", expected paper.',
+    ],
+    [
+      "infini",
+      adapters.paper,
+      'policy: the adapter tiny-adapter was not trained for it, got "infini", expected paper.',
     ],
     [
       "keydiff",

@@ -19,6 +19,8 @@ const learned = { readGateRank: 2, writeGateRank: 3, featureCount: 5, fusion: "s
 
 const designs: readonly AdapterDesign[] = [
   { variant: "paper", linearMemory: plain },
+  { variant: "infini", linearMemory: { updateRule: "linear" } },
+  { variant: "infini", linearMemory: { updateRule: "delta" } },
   { variant: "plus", retentionRank: 16, slotBiasRank: undefined, linearMemory: plain },
   { variant: "plus", retentionRank: 16, slotBiasRank: 4, linearMemory: learned },
   { variant: "plus", retentionRank: 16, slotBiasRank: 4, linearMemory: undefined },

@@ -1,8 +1,27 @@
 import { describe, expect, it } from "vitest";
 import { tinyGeometry } from "../../test/support/tiny-geometry.ts";
-import { drawInitialGates } from "./initial-gates.ts";
+import { drawInitialBetas, drawInitialGates } from "./initial-gates.ts";
 
 const geometry = tinyGeometry();
+
+describe("drawInitialBetas", () => {
+  it("gives every head of every layer the same number, shut unless told otherwise", () => {
+    const { layerCount, queryHeadCount: H } = geometry;
+    for (const [beta, expected] of [
+      [undefined, -4],
+      [-6, -6],
+    ] as const) {
+      const betas = drawInitialBetas(geometry, beta);
+      expect([...betas.keys()]).toEqual(
+        Array.from({ length: layerCount }, (_, layer) => `layers.${layer}.read_gate.beta`),
+      );
+      for (const { shape, data } of betas.values()) {
+        expect(shape).toEqual([H]);
+        expect([...data]).toEqual(new Array(H).fill(expected));
+      }
+    }
+  });
+});
 
 describe("drawInitialGates", () => {
   it("shuts every gate whatever it reads, and lets it learn", () => {

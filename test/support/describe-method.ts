@@ -32,7 +32,7 @@ const contextOf = (policy: PolicyName): Required<OracleContext> =>
   keepsSlots(policy) ? { ...context, slotTokens: 8, windowTokens: 13 } : { ...context, slotTokens: 0 };
 
 function adapterFolder(policy: PolicyName): ModelFolder | undefined {
-  if (policy !== "paper" && policy !== "plus") return undefined;
+  if (policy !== "paper" && policy !== "plus" && policy !== "infini") return undefined;
   const plus = { slotBias: true, writeGate: true, featureCount: 7, fusion: "shared-normalizer" } as const;
   return createTinyAdapterFolder({
     ...sizes,
@@ -40,6 +40,7 @@ function adapterFolder(policy: PolicyName): ModelFolder | undefined {
     seed: 12,
     variant: policy,
     ...(policy === "plus" && plus),
+    ...(policy === "infini" && { updateRule: "delta" }),
   });
 }
 
@@ -97,6 +98,7 @@ function describeDefinition(load: LoadOnDevice, tolerance: number): void {
     ["paper", 64],
     ["plus", 1],
     ["plus", 29],
+    ["infini", 13],
     ["keydiff", 13],
     ["h2o", 13],
     ["snapkv", 13],
@@ -125,6 +127,7 @@ function describeSessions(load: LoadOnDevice, tolerance: number): void {
       ["paper", 38],
       ["paper", 55],
       ["plus", 38],
+      ["infini", 55],
       ["keydiff", 55],
       ["h2o", 55],
       ["snapkv", 55],

@@ -49,6 +49,8 @@ export interface OracleRun {
     TinyAdapterOptions,
     "slotBias" | "linearMemory" | "featureCount" | "writeGate" | "fusion"
   >;
+  /** How the memory of an adapter for `infini` takes in what leaves. */
+  readonly updateRule?: TinyAdapterOptions["updateRule"];
   /** Of a Llama whose frequencies are not theta^(-2i/D). */
   readonly frequencies?: readonly number[];
   readonly context?: OracleContext;
@@ -63,7 +65,7 @@ export interface OracleDistance {
 }
 
 /** Creates the model and, for a policy that needs one, the adapter of a run. */
-export function createRunFolders({ options, policy, gatedLayers, plus }: OracleRun): {
+export function createRunFolders({ options, policy, gatedLayers, plus, updateRule }: OracleRun): {
   folder: ModelFolder;
   adapter: ModelFolder | undefined;
 } {
@@ -73,7 +75,7 @@ export function createRunFolders({ options, policy, gatedLayers, plus }: OracleR
   return {
     folder: createTinyModelFolder({ ...oddSizes, mlpSize: 50, seed: 11, ...options }),
     adapter:
-      policy === "paper" || policy === "plus"
+      policy === "paper" || policy === "plus" || policy === "infini"
         ? createTinyAdapterFolder({
             ...adapterSizes,
             rank: 5,
@@ -81,6 +83,7 @@ export function createRunFolders({ options, policy, gatedLayers, plus }: OracleR
             variant: policy,
             ...(gatedLayers && { gatedLayers }),
             ...(policy === "plus" && plus),
+            ...(updateRule && { updateRule }),
           })
         : undefined,
   };

@@ -17,7 +17,11 @@ import { loadModel } from "../../src/node.ts";
 import { createNodeRuntime } from "../../src/runtime/node.ts";
 import type { Runtime, RuntimeSession } from "../../src/runtime/runtime.ts";
 import type { HostTensor } from "../../src/tensor/host-tensor.ts";
-import { createTinyAdapterFolder, createTinyModelFolder } from "../../src/testing/tiny-model.ts";
+import {
+  createTinyAdapterFolder,
+  createTinyModelFolder,
+  type TinyAdapterOptions,
+} from "../../src/testing/tiny-model.ts";
 
 export { estimateMemory, loadModel } from "../../src/node.ts";
 
@@ -44,18 +48,24 @@ export const tinyPlus = {
   fusion: "shared-normalizer",
 } as const;
 
-/** Loads the tiny model for a policy; `paper` and `plus` get a tiny adapter. */
+const tinyAdapters: { readonly [Name in PolicyName]?: TinyAdapterOptions } = {
+  paper: {},
+  plus: tinyPlus,
+  infini: { variant: "infini", updateRule: "delta" },
+};
+
+/** Loads the tiny model for a policy; those that are trained get a tiny adapter. */
 export function loadTiny(
   policy: PolicyName = "paper",
   options: LoadOptions = {},
   folder: ModelFolder = createTinyModelFolder(),
 ): Promise<Model> {
-  const isTrained = policy === "paper" || policy === "plus";
+  const adapter = tinyAdapters[policy];
   return loadModel(folder, {
     policy,
     context: keepsSlots(policy) ? tinySlotContext : tinyContext,
     threads: 1,
-    ...(isTrained && { adapter: createTinyAdapterFolder(policy === "plus" ? tinyPlus : {}) }),
+    ...(adapter && { adapter: createTinyAdapterFolder(adapter) }),
     ...options,
   });
 }

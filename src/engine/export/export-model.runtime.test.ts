@@ -192,6 +192,10 @@ describe("exportModel", () => {
     }
   });
 
+  it("refuses the policy infini, which the manifest does not know", async () => {
+    await expect(exportTiny("infini")).rejects.toThrow(/linear memory of the policy paper alone.*"infini"/);
+  });
+
   it("refuses the policy full, whose cache grows", async () => {
     await expect(exportTiny("full")).rejects.toThrow(/grows with the stream.*paper or streaming/);
   });
