@@ -57,9 +57,15 @@ describe("tasks that hide lines", () => {
     expect(() => createNeedleTask(tokenizer, "needle", 1, undefined)).toThrow(/the haystack is missing/);
   });
 
-  it("refuse lengths that have no room", async () => {
-    for (const task of tasks)
-      await expect(task.makeExample(100, 0)).rejects.toThrow(/lengthTokens: out of range/);
+  it("refuse lengths that have no room, by the length that was asked for and the least that has", async () => {
+    for (const task of tasks) {
+      const making = task.makeExample(100, 0);
+      await expect(making, task.name).rejects.toThrow(/lengthTokens: out of range, got 100, expected at least/);
+      const least = await making.catch((error: Error) => Number(/at least (\d+)/.exec(error.message)?.[1]));
+      // Wordings of another length's draws may differ by a few tokens.
+      await expect(task.makeExample(Number(least) + 40, 0), task.name).resolves.toBeDefined();
+      await expect(task.makeExample(Number(least) - 40, 0), task.name).rejects.toThrow(/at least/);
+    }
   });
 
   it("ask for as many values as RULER does", async () => {

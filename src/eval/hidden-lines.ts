@@ -2,7 +2,7 @@
  * Hides lines in text: reads sentences until there are tokens enough, and puts each line between two of them.
  */
 
-import { InvalidRequestError } from "../errors.ts";
+import { refuseLength, type TokenRoom } from "./fit-count.ts";
 
 /** Is a line with its place: 0 is before all text, 1 behind it. */
 export interface HiddenLine {
@@ -11,9 +11,7 @@ export interface HiddenLine {
 }
 
 /** Says what is hidden where. */
-export interface HidingPlan {
-  /** Of text and lines, at most; a sentence less at the least. */
-  readonly lengthTokens: number;
+export interface HidingPlan extends TokenRoom {
   readonly lines: readonly HiddenLine[];
   /** Sentences without end, each with the white space before it. */
   readonly sentences: AsyncIterable<string>;
@@ -28,29 +26,21 @@ export interface HiddenText {
   readonly distances: readonly number[];
 }
 
-function refuseLength(got: number, least: number): never {
-  throw new InvalidRequestError({
-    where: "lengthTokens",
-    what: "out of range",
-    got,
-    expected: `at least ${least} tokens for what is hidden`,
-  });
-}
-
 /**
- * Hides lines at the ends of sentences nearest to their depths.
+ * Hides lines at the ends of sentences nearest to their depths. Text and lines fill the room, but for a sentence at most.
  * @throws {@link InvalidRequestError} when the lines alone are longer.
  */
 export async function hideLines(plan: HidingPlan): Promise<HiddenText> {
-  const { lines, countTokens, lengthTokens, signal } = plan;
+  const { lines, countTokens, lengthTokens, takenTokens, signal } = plan;
+  const room = lengthTokens - takenTokens;
   const ownTokens = lines.reduce((sum, { text }) => sum + countTokens(` ${text}`), 0);
-  if (ownTokens > lengthTokens) refuseLength(lengthTokens, ownTokens);
+  if (ownTokens > room) refuseLength(plan, ownTokens, "what is hidden");
   const sentences: string[] = [];
   const starts = [0];
   for await (const sentence of plan.sentences) {
     signal?.throwIfAborted();
     const end = (starts.at(-1) ?? 0) + countTokens(sentence);
-    if (ownTokens + end > lengthTokens) break;
+    if (ownTokens + end > room) break;
     sentences.push(sentence);
     starts.push(end);
   }

@@ -38,13 +38,13 @@ export function createKeyValueTask(tokenizer: Tokenizer, seed: number): Evaluati
     settings: { seed },
     metric: "proportion",
     async makeExample(lengthTokens, index) {
-      const frame = tokenizer.encode(head).length;
+      const takenTokens = tokenizer.encode(head).length;
       const tokensOf = (count: number): number => {
         const { keys, values, text } = writePairs(seed, lengthTokens, index, count);
         const longest = (texts: readonly string[]): number => Math.max(...texts.map(countTokens));
         return countTokens(text) + longest(keys.map(ask)) + longest(values) + answerMargin;
       };
-      const count = fitCount(lengthTokens - frame, 1, tokensOf);
+      const count = fitCount({ lengthTokens, takenTokens }, 1, tokensOf);
       const { keys, values, text } = writePairs(seed, lengthTokens, index, count);
       const asked = createDraws(seed, "eval kv asked", lengthTokens, index).whole(0, count - 1);
       const value = values[asked] ?? "";

@@ -164,14 +164,15 @@ export function createNeedleTask(
         ),
       );
       const { head, question } = word(kind, asked);
-      const room = lengthTokens - tokenizer.encode(head).length - countTokens(question) - maxAnswerTokens;
+      const takenTokens = tokenizer.encode(head).length + countTokens(question) + maxAnswerTokens;
       const haystacks = {
         prose: () => prose?.read(draws, signal) ?? readGarbage(),
         garbage: readGarbage,
         needles: () => readNeedles(draws, kind, new Set(needles.map(({ key }) => key))),
       };
       const sentences = haystacks[kind.haystack]();
-      const { text } = await hideLines({ lengthTokens: room, lines, sentences, countTokens, signal });
+      const plan = { lengthTokens, takenTokens, lines, sentences, countTokens, signal };
+      const { text } = await hideLines(plan);
       const references = asked.flatMap(({ values }) => values);
       return {
         document: head + text,

@@ -35,7 +35,7 @@ export function scorePasskey(answer: string, key: number): number {
 /** Creates the task. @param seed - draws keys and places. */
 export function createPasskeyTask(tokenizer: Tokenizer, seed: number): EvaluationTask {
   const countTokens = (text: string): number => tokenizer.encode(text, { continuation: true }).length;
-  const frameTokens = tokenizer.encode(head).length + countTokens(question) + maxAnswerTokens;
+  const takenTokens = tokenizer.encode(head).length + countTokens(question) + maxAnswerTokens;
   return {
     name: "passkey",
     settings: { seed },
@@ -44,9 +44,8 @@ export function createPasskeyTask(tokenizer: Tokenizer, seed: number): Evaluatio
       const draws = createDraws(seed, "eval passkey", lengthTokens, index);
       const [key, depth] = [draws.whole(1, 50_000), draws.uniform()];
       const line = { text: `The pass key is ${key}. Remember it. ${key} is the pass key.`, depth };
-      const room = lengthTokens - frameTokens;
-      const plan = { lengthTokens: room, lines: [line], sentences: readGarbage(), countTokens, signal };
-      const { text, distances } = await hideLines(plan);
+      const plan = { lengthTokens, takenTokens, lines: [line], sentences: readGarbage() };
+      const { text, distances } = await hideLines({ ...plan, countTokens, signal });
       return {
         document: head + text,
         about: { depth },

@@ -115,7 +115,8 @@ export function createRecallTask(tokenizer: Tokenizer, options: RecallTaskOption
     async makeExample(lengthTokens, index, signal) {
       const purpose = `eval recall ${factCount} ${distractors.share} ${distractors.style}`;
       const plan = {
-        lengthTokens: lengthTokens - headTokens,
+        lengthTokens,
+        headTokens,
         factCount,
         changedCount: 0,
         questionCount: questionsPerDocument,

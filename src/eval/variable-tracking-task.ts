@@ -45,10 +45,10 @@ export function createVariableTrackingTask(tokenizer: Tokenizer, seed: number): 
         depth: depths[place] ?? 0,
       }));
       const prompt = ask(value, names.length);
-      const room =
-        lengthTokens - tokenizer.encode(head).length - countTokens(prompt) - answerRoom(names, countTokens);
-      const plan = { lengthTokens: room, lines, sentences: readGarbage(), countTokens, signal };
-      const { text, distances } = await hideLines(plan);
+      const takenTokens =
+        tokenizer.encode(head).length + countTokens(prompt) + answerRoom(names, countTokens);
+      const plan = { lengthTokens, takenTokens, lines, sentences: readGarbage() };
+      const { text, distances } = await hideLines({ ...plan, countTokens, signal });
       return {
         document: head + text,
         about: { depth: depths[0] ?? 0 },

@@ -127,8 +127,8 @@ export function createWordFrequencyTask(
         write(createDraws(seed, `eval ${name}`, lengthTokens, index), items, lengthTokens);
       const answerTokens = (answers: readonly string[]): number =>
         Math.max(maxAnswerTokens, countTokens(` ${answers.join(", ")}`));
-      const room = lengthTokens - tokenizer.encode(head).length - countTokens(question);
-      const items = fitCount(room, leastItems, (count) => {
+      const takenTokens = tokenizer.encode(head).length + countTokens(question);
+      const items = fitCount({ lengthTokens, takenTokens }, leastItems, (count) => {
         const { text, answers } = writeItems(count);
         return countTokens(text) + answerTokens(answers);
       });

@@ -29,6 +29,8 @@ export const absentAnswer = "not said";
 export interface RecallPlan {
   /** Of the whole document, at most; a sentence less at the least. */
   readonly lengthTokens: number;
+  /** Of the length, what stands before the document, such as a beginning-of-text token; default 0. */
+  readonly headTokens?: number;
   readonly factCount: number;
   /** How many of the facts change once. */
   readonly changedCount: number;
@@ -343,12 +345,13 @@ export async function makeRecallDocument(
     (sum, { part: { prompt, reply } }) => sum + countTokens(prompt) + countTokens(reply) + 1,
     0,
   );
-  const roomTokens = plan.lengthTokens - told - asked;
+  const { headTokens = 0 } = plan;
+  const roomTokens = plan.lengthTokens - headTokens - told - asked;
   check(
     "lengthTokens",
     plan.lengthTokens,
     roomTokens >= 0,
-    `at least ${told + asked} for the facts and questions`,
+    `at least ${headTokens + told + asked} for the facts and questions`,
   );
   const prose = await readProse(draws, plan, materials, roomTokens, content.kept, signal);
   const tellings = placeTellings(draws, content.tellings, findLastGap(prose, plan.distanceTokens));
