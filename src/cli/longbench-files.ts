@@ -5,25 +5,24 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { InvalidRequestError } from "../errors.ts";
-import { findLongBenchDataSet, longBenchDataSets } from "../eval/longbench-data-sets.ts";
+import { longBenchNames, parseLongBenchName } from "../eval/longbench-data-sets.ts";
+import type { LongBenchName } from "../eval/longbench-prompts.ts";
 import { type LongBenchRecord, parseLongBenchRecords } from "../eval/longbench-records.ts";
 import { systemFileError } from "../files/node-system-error.ts";
 import { usageError } from "./arguments.ts";
 
 /** Is a data set that has been read. */
 export interface LongBenchFile {
-  readonly name: string;
+  readonly name: LongBenchName;
   readonly records: readonly LongBenchRecord[];
 }
 
 /** Returns the data set that a file's name ends with, such as `MiniLongBench_qasper.json`. */
-function dataSetOf(path: string): string {
+function dataSetOf(path: string): LongBenchName {
   const name = basename(path).replace(/\.jsonl?$/, "");
-  const known = Object.keys(longBenchDataSets).filter((one) => name === one || name.endsWith(`_${one}`));
+  const known = longBenchNames.filter((one) => name === one || name.endsWith(`_${one}`));
   // Of two that fit, as repobench-p and another with its end, the longer one is meant.
-  const found = known.sort((a, b) => b.length - a.length)[0] ?? name;
-  findLongBenchDataSet(found);
-  return found;
+  return parseLongBenchName(known.sort((a, b) => b.length - a.length)[0] ?? name);
 }
 
 async function listFiles(path: string): Promise<string[]> {
@@ -62,7 +61,7 @@ export async function readLongBenchFiles(paths: readonly string[]): Promise<Long
       const text = await readFile(path, "utf8").catch((error: unknown) => {
         throw systemFileError(path, "the records cannot be read", error);
       });
-      return { name, records: parseLongBenchRecords(path, text) };
+      return { name, records: parseLongBenchRecords(path, name, text) };
     }),
   );
 }

@@ -60,7 +60,9 @@ describe("tasks that hide lines", () => {
   it("refuse lengths that have no room, by the length that was asked for and the least that has", async () => {
     for (const task of tasks) {
       const making = task.makeExample(100, 0);
-      await expect(making, task.name).rejects.toThrow(/lengthTokens: out of range, got 100, expected at least/);
+      await expect(making, task.name).rejects.toThrow(
+        /lengthTokens: out of range, got 100, expected at least/,
+      );
       const least = await making.catch((error: Error) => Number(/at least (\d+)/.exec(error.message)?.[1]));
       // Wordings of another length's draws may differ by a few tokens.
       await expect(task.makeExample(Number(least) + 40, 0), task.name).resolves.toBeDefined();

@@ -7,7 +7,14 @@ import { readGarbage } from "./passkey-task.ts";
 const countTokens = (text: string): number => text.trim().split(/\s+/).length;
 
 const hide = (lengthTokens: number, lines: readonly HiddenLine[]): ReturnType<typeof hideLines> =>
-  hideLines({ lengthTokens, takenTokens: 0, lines, sentences: readGarbage(), countTokens, signal: undefined });
+  hideLines({
+    lengthTokens,
+    takenTokens: 0,
+    lines,
+    sentences: readGarbage(),
+    countTokens,
+    signal: undefined,
+  });
 
 describe("hidden lines", () => {
   it("stand whole between sentences, wherever they are, and the text is as long as asked for", async () => {

@@ -4,6 +4,7 @@
 
 import { InvalidRequestError } from "../errors.ts";
 import { type LongBenchMetricName, longBenchMetrics } from "./longbench-metrics.ts";
+import type { LongBenchName } from "./longbench-prompts.ts";
 
 /** Is how answers of a data set are scored. */
 export interface LongBenchDataSet {
@@ -24,7 +25,7 @@ const answered = (
 });
 
 /** Holds the data sets by name. */
-export const longBenchDataSets: Readonly<Record<string, LongBenchDataSet>> = {
+export const longBenchDataSets: Readonly<Record<LongBenchName, LongBenchDataSet>> = {
   narrativeqa: answered("qa_f1", 128),
   qasper: answered("qa_f1", 128),
   multifieldqa_en: answered("qa_f1", 64),
@@ -43,11 +44,14 @@ export const longBenchDataSets: Readonly<Record<string, LongBenchDataSet>> = {
   "repobench-p": answered("code_sim", 64),
 };
 
-/** Finds a data set. @throws {@link InvalidRequestError} listing those that are known. */
-export function findLongBenchDataSet(name: string): LongBenchDataSet {
-  const known = Object.hasOwn(longBenchDataSets, name) ? longBenchDataSets[name] : undefined;
+/** Lists the names of data sets. */
+export const longBenchNames: readonly LongBenchName[] = Object.keys(longBenchDataSets) as LongBenchName[];
+
+/** Checks the name of a data set. @throws {@link InvalidRequestError} listing those that are known. */
+export function parseLongBenchName(name: string): LongBenchName {
+  const known = longBenchNames.find((one) => one === name);
   if (known !== undefined) return known;
-  const expected = Object.keys(longBenchDataSets).join(", ");
+  const expected = longBenchNames.join(", ");
   throw new InvalidRequestError({ where: "longbench", what: "unknown data set", got: name, expected });
 }
 

@@ -1,12 +1,14 @@
 /**
  * Records of LongBench: prompts with their right answers, as files have them.
  *
- * A file holds JSON, an array or an object of records, or JSONL. A record has `origin_prompt` and `gold`: a text, a
- * list of texts, or `{answers, all_classes}`. Predictions that stand beside them are not read.
+ * A file holds JSONL, or JSON: an array or an object of records. A record is the data set's own (`context`, `input`,
+ * `answers`, `all_classes`), whose prompt is written in the official format; or it has a prompt, `origin_prompt`, and
+ * `gold`: a text, a list of texts, or `{answers, all_classes}`. What stands beside is not read.
  */
 
 import { z } from "zod";
 import { InvalidRequestError } from "../errors.ts";
+import { type LongBenchName, writeLongBenchPrompt } from "./longbench-prompts.ts";
 
 /** Is a prompt with the answers that are right. */
 export interface LongBenchRecord {
@@ -18,30 +20,55 @@ export interface LongBenchRecord {
 }
 
 const texts = z.array(z.string()).min(1);
-const recordSchema = z.object({
+const promptSchema = z.object({
   origin_prompt: z.string().min(1),
   gold: z.union([z.string(), texts, z.object({ answers: texts, all_classes: z.array(z.string()) })]),
 });
+const ownSchema = z.object({
+  context: z.string().min(1),
+  input: z.string(),
+  answers: texts,
+  all_classes: z.array(z.string()).nullish(),
+  dataset: z.string().nullish(),
+});
 
-function parseRecord(where: string, value: unknown): LongBenchRecord {
-  const parsed = recordSchema.safeParse(value);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw new InvalidRequestError({
-      where,
-      what: `this is no record of LongBench: ${issue?.path.join(".") || "its root"}`,
-      got: issue?.message,
-      expected: 'an object with "origin_prompt" and "gold"',
-      cause: parsed.error,
-    });
-  }
-  const { origin_prompt: prompt, gold } = parsed.data;
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
+const hasPrompt = (value: unknown): boolean => isObject(value) && "origin_prompt" in value;
+const isRecord = (value: unknown): boolean => hasPrompt(value) || (isObject(value) && "context" in value);
+
+function validate<Fields>(where: string, schema: z.ZodType<Fields>, value: unknown): Fields {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new InvalidRequestError({
+    where,
+    what: `this is no record of LongBench: ${issue?.path.join(".") || "its root"}`,
+    got: issue?.message,
+    expected: 'an object with "context", "input" and "answers", or with "origin_prompt" and "gold"',
+    cause: parsed.error,
+  });
+}
+
+function parsePromptRecord(where: string, value: unknown): LongBenchRecord {
+  const { origin_prompt: prompt, gold } = validate(where, promptSchema, value);
   if (typeof gold === "string") return { prompt, references: [gold], classes: [] };
   if (Array.isArray(gold)) return { prompt, references: gold, classes: [] };
   return { prompt, references: gold.answers, classes: gold.all_classes };
 }
 
-function parseLines(where: string, text: string): LongBenchRecord[] {
+function parseOwnRecord(where: string, name: LongBenchName, value: unknown): LongBenchRecord {
+  const { dataset, answers, all_classes: classes, ...fields } = validate(where, ownSchema, value);
+  if (dataset && dataset !== name) {
+    const what = "the record is of another data set than the file";
+    throw new InvalidRequestError({ where, what, got: dataset, expected: name });
+  }
+  return { prompt: writeLongBenchPrompt(name, fields), references: answers, classes: classes ?? [] };
+}
+
+const parseRecord = (where: string, name: LongBenchName, value: unknown): LongBenchRecord =>
+  hasPrompt(value) ? parsePromptRecord(where, value) : parseOwnRecord(where, name, value);
+
+function parseLines(where: string, name: LongBenchName, text: string): LongBenchRecord[] {
   return text.split("\n").flatMap((line, index) => {
     if (line.trim() === "") return [];
     const place = `${where}, line ${index + 1}`;
@@ -56,7 +83,7 @@ function parseLines(where: string, text: string): LongBenchRecord[] {
         cause,
       });
     }
-    return parseRecord(place, value);
+    return parseRecord(place, name, value);
   });
 }
 
@@ -72,14 +99,20 @@ function tryParse(text: string): unknown {
 /**
  * Parses a file of records.
  * @param where - names the file in messages.
+ * @param name - of the data set, which decides how prompts are written.
  * @throws {@link InvalidRequestError} naming the line or the record that does not fit, or when there is none.
  */
-export function parseLongBenchRecords(where: string, text: string): readonly LongBenchRecord[] {
+export function parseLongBenchRecords(
+  where: string,
+  name: LongBenchName,
+  text: string,
+): readonly LongBenchRecord[] {
   const whole = tryParse(text);
-  const isOne = typeof whole === "object" && whole !== null && !("origin_prompt" in whole);
-  const records = isOne
-    ? Object.entries(whole).map(([key, value]) => parseRecord(`${where}, record ${key}`, value))
-    : parseLines(where, text);
+  // Of JSONL a single line is one value of JSON too.
+  const records =
+    isObject(whole) && !isRecord(whole)
+      ? Object.entries(whole).map(([key, value]) => parseRecord(`${where}, record ${key}`, name, value))
+      : parseLines(where, name, text);
   if (records.length > 0) return records;
   throw new InvalidRequestError({ where, what: "the file holds no records", expected: "one or more" });
 }

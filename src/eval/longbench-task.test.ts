@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { tinyByteLevelJson } from "../text/tiny-tokenizers.ts";
 import { createTokenizer } from "../text/tokenizer.ts";
+import { longBenchNames, parseLongBenchName } from "./longbench-data-sets.ts";
+import { longBenchPrompts } from "./longbench-prompts.ts";
 import { parseLongBenchRecords } from "./longbench-records.ts";
 import { createLongBenchTask } from "./longbench-task.ts";
 
@@ -16,9 +18,11 @@ describe("records of LongBench", () => {
       JSON.stringify([record]),
       `${JSON.stringify(record)}\n`,
     ])
-      expect(parseLongBenchRecords("f", text)).toEqual(expected);
+      expect(parseLongBenchRecords("f", "hotpotqa", text)).toEqual(expected);
     const classes = { ...record, gold: { answers: ["A"], all_classes: ["A", "B"] } };
-    expect(parseLongBenchRecords("f", JSON.stringify([classes, { ...record, gold: "x" }]))).toMatchObject([
+    expect(
+      parseLongBenchRecords("f", "hotpotqa", JSON.stringify([classes, { ...record, gold: "x" }])),
+    ).toMatchObject([
       { references: ["A"], classes: ["A", "B"] },
       { references: ["x"], classes: [] },
     ]);
@@ -26,18 +30,65 @@ describe("records of LongBench", () => {
 
   it("are refused by line or record", () => {
     const line = JSON.stringify(record);
-    expect(() => parseLongBenchRecords("f.jsonl", `${line}\n{"a`)).toThrow(
+    expect(() => parseLongBenchRecords("f.jsonl", "hotpotqa", `${line}\n{"a`)).toThrow(
       /f\.jsonl, line 2: the line is not JSON/,
     );
-    expect(() => parseLongBenchRecords("f", JSON.stringify({ 7: { ...record, gold: [] } }))).toThrow(
-      /f, record 7: .*gold/,
-    );
-    expect(() => parseLongBenchRecords("f", "[]")).toThrow(/the file holds no records/);
+    expect(() =>
+      parseLongBenchRecords("f", "hotpotqa", JSON.stringify({ 7: { ...record, gold: [] } })),
+    ).toThrow(/f, record 7: .*gold/);
+    expect(() => parseLongBenchRecords("f", "hotpotqa", "[]")).toThrow(/the file holds no records/);
+  });
+});
+
+/** Is a record as the data set's own files have them. */
+const own = {
+  input: "Who keeps the {context} of the ferry?",
+  context: "Passage 1:\nThe ferry is kept by {input} Ada.\n",
+  answers: ["Ada", "Ada M."],
+  length: 9,
+  language: "en",
+  all_classes: null,
+  _id: "7f",
+};
+
+describe("the data set's own records", () => {
+  it("are prompts in the official format, braces of their texts as they are", () => {
+    const lines = [own, { ...own, dataset: "hotpotqa" }].map((line) => JSON.stringify(line)).join("\n");
+    const prompt =
+      "Answer the question based on the given passages. Only give me the answer and do not output any other words.\n\n" +
+      "The following are given passages.\nPassage 1:\nThe ferry is kept by {input} Ada.\n\n\n" +
+      "Answer the question based on the given passages. Only give me the answer and do not output any other words.\n\n" +
+      "Question: Who keeps the {context} of the ferry?\nAnswer:";
+    const expected = { prompt, references: ["Ada", "Ada M."], classes: [] };
+    expect(parseLongBenchRecords("f", "hotpotqa", lines)).toEqual([expected, expected]);
+    expect(parseLongBenchRecords("f", "hotpotqa", JSON.stringify(own))).toEqual([expected]);
+  });
+
+  it("have a format for every data set, with their text in it, and classes where there are some", () => {
+    for (const name of longBenchNames) {
+      const line = JSON.stringify({ ...own, all_classes: ["Ada", "Bo"] });
+      const [record] = parseLongBenchRecords("f", name, line);
+      expect(record?.classes, name).toEqual(["Ada", "Bo"]);
+      expect(record?.prompt, name).toContain(own.context);
+      expect(record?.prompt.includes(own.input), name).toBe(longBenchPrompts[name].includes("{input}"));
+    }
+    expect(longBenchNames).toHaveLength(16);
+  });
+
+  it.each<[string, object, RegExp]>([
+    ["without references", { ...own, answers: [] }, /f\.jsonl, line 2: .*LongBench: answers/],
+    ["whose references are left out", { ...own, answers: undefined }, /line 2: .*LongBench: answers/],
+    ["without a context", { ...own, context: "" }, /line 2: .*LongBench: context/],
+    ["of another data set", { ...own, dataset: "qasper" }, /line 2: .*another data set.*"qasper".*hotpotqa/],
+    ["of no known form", { question: "Who?" }, /line 2: .*"context", "input" and "answers"/],
+  ])("are refused by line: one %s", (_, wrong, message) => {
+    const text = `${JSON.stringify(own)}\n${JSON.stringify(wrong)}\n`;
+    expect(() => parseLongBenchRecords("f.jsonl", "hotpotqa", text)).toThrow(message);
   });
 });
 
 describe("a task of LongBench", () => {
-  const records = parseLongBenchRecords("f", JSON.stringify([record]));
+  const records = parseLongBenchRecords("f", "hotpotqa", JSON.stringify([record]));
   const task = createLongBenchTask(tokenizer, "hotpotqa", records);
 
   it("reads a prompt whole where it fits", async () => {
@@ -61,7 +112,7 @@ describe("a task of LongBench", () => {
   });
 
   it("refuses unknown data sets and lengths without room", async () => {
-    expect(() => createLongBenchTask(tokenizer, "hotpot", records)).toThrow(/unknown data set.*hotpotqa/);
+    expect(() => parseLongBenchName("hotpot")).toThrow(/unknown data set.*hotpotqa/);
     await expect(task.makeExample(40, 0)).rejects.toThrow(/lengthTokens: out of range/);
   });
 });

@@ -9,7 +9,8 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { InvalidRequestError } from "../errors.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
-import { findLongBenchDataSet, scoreLongBench } from "./longbench-data-sets.ts";
+import { longBenchDataSets, scoreLongBench } from "./longbench-data-sets.ts";
+import type { LongBenchName } from "./longbench-prompts.ts";
 import type { LongBenchRecord } from "./longbench-records.ts";
 import type { EvaluationTask, Example } from "./task.ts";
 
@@ -31,17 +32,13 @@ function splitPrompt(prompt: string): readonly [document: string, question: stri
   return [prompt.slice(0, cut), prompt.slice(cut)];
 }
 
-/**
- * Creates the task of a data set.
- * @param name - of the data set, as `hotpotqa`.
- * @throws {@link InvalidRequestError} when the data set is unknown.
- */
+/** Creates the task of a data set. */
 export function createLongBenchTask(
   tokenizer: Tokenizer,
-  name: string,
+  name: LongBenchName,
   records: readonly LongBenchRecord[],
 ): EvaluationTask {
-  const dataSet = findLongBenchDataSet(name);
+  const dataSet = longBenchDataSets[name];
   const digest = bytesToHex(sha256(new TextEncoder().encode(JSON.stringify(records))));
   const { maxNewTokens, metric } = dataSet;
   return {

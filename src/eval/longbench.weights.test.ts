@@ -7,7 +7,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { findLongBenchDataSet, scoreLongBench } from "./longbench-data-sets.ts";
+import { longBenchDataSets, parseLongBenchName, scoreLongBench } from "./longbench-data-sets.ts";
 import { parseLongBenchRecords } from "./longbench-records.ts";
 
 const folder = resolve(process.env.EDGEINFINITE_SHARED ?? resolve("..", "shared"), "data/minilongbench");
@@ -20,9 +20,11 @@ describe("the metrics of LongBench", () => {
     `give right answers the greatest score, and nothing 0${note}`,
     () => {
       for (const file of files) {
-        const dataSet = findLongBenchDataSet(file.replace(/^MiniLongBench_|\.json$/g, ""));
+        const name = parseLongBenchName(file.replace(/^MiniLongBench_|\.json$/g, ""));
+        const dataSet = longBenchDataSets[name];
         for (const { references, classes } of parseLongBenchRecords(
           file,
+          name,
           readFileSync(join(folder, file), "utf8"),
         )) {
           for (const reference of references)
