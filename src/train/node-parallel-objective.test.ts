@@ -6,11 +6,12 @@ import { createParallelObjective } from "./node-parallel-objective.ts";
 const threadModule = new URL(
   `data:text/javascript,${encodeURIComponent(`
   import { parentPort, workerData } from "node:worker_threads";
-  const { setup, weights, sums } = workerData;
+  const { setup, weights, sums, stop } = workerData;
   if (setup.fails === "at once") throw new Error("no runtime");
   parentPort.on("message", ({ documents, step }) => {
     if (setup.fails === "later") return parentPort.postMessage({ error: new RangeError("too long") });
     if (setup.fails === "by exit") process.exit(3);
+    if (setup.fails === "until it is told to stop") Atomics.wait(new Int32Array(stop), 0, 0);
     const [own, shared] = [new Float32Array(sums), new Float32Array(weights)];
     own.fill(0);
     const losses = documents.map(({ tokens }) => {
@@ -59,6 +60,16 @@ describe("createParallelObjective", () => {
     parameters.get("b")?.fill(1);
     await objective.accumulate(documents[0] as TrainingDocument, sums, 5);
     expect(sums.get("b")).toEqual(Float32Array.of(153));
+  });
+
+  it("tells its threads of an abort, and ends with the reason when they have stopped", async () => {
+    const { sums, objective } = create("until it is told to stop");
+    await using _ = objective;
+    const controller = new AbortController();
+    const computing = objective.accumulateAll?.(documents, sums, 0, controller.signal);
+    setTimeout(() => controller.abort(new Error("enough")), 20);
+    await expect(computing).rejects.toThrow("enough");
+    await expect(objective.accumulateAll?.(documents, sums, 0, controller.signal)).rejects.toThrow("enough");
   });
 
   it.each([

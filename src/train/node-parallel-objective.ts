@@ -21,6 +21,8 @@ interface ThreadData<Setup> {
   readonly layout: Layout;
   readonly weights: SharedArrayBuffer;
   readonly sums: SharedArrayBuffer;
+  /** Holds one int32: not 0 ends a request behind the document that is under way. */
+  readonly stop: SharedArrayBuffer;
 }
 
 /** Asks a thread for the losses of documents, and their gradients in its sums. */
@@ -99,24 +101,46 @@ class ObjectiveThread {
   }
 }
 
+/** Runs work during which an abort sets a flag that threads look at. @throws the signal's reason on abort. */
+async function stopOnAbort<Result>(
+  flag: Int32Array<SharedArrayBuffer>,
+  signal: AbortSignal | undefined,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  signal?.throwIfAborted();
+  Atomics.store(flag, 0, 0);
+  const stop = (): void => {
+    Atomics.store(flag, 0, 1);
+    Atomics.notify(flag, 0);
+  };
+  signal?.addEventListener("abort", stop);
+  try {
+    const result = await work();
+    signal?.throwIfAborted();
+    return result;
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+}
+
 /** Creates an objective that threads compute. Its single `accumulate` takes one of them. */
 export function createParallelObjective<Setup>(options: ParallelOptions<Setup>): Objective {
   const { parameters, lengthTokens, threadCount, module, setup } = options;
   const layout: Layout = [...parameters].map(([name, { length }]) => [name, length]);
   const weights = allocate(layout);
+  const stop = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+  const flag = new Int32Array(stop);
   const shared = viewArrays(layout, weights);
   const threads = Array.from(
     { length: threadCount },
-    () => new ObjectiveThread(module, { setup, layout, weights }),
+    () => new ObjectiveThread(module, { setup, layout, weights, stop }),
   );
   const accumulateAll: NonNullable<Objective["accumulateAll"]> = async (documents, sums, step, signal) => {
-    signal?.throwIfAborted();
-    copyArrays(parameters, shared);
-    const parts = await Promise.all(
-      threads.map((thread, lane) =>
-        thread.compute({ step, documents: documents.filter((_, index) => index % threadCount === lane) }),
-      ),
-    );
+    const parts = await stopOnAbort(flag, signal, () => {
+      copyArrays(parameters, shared);
+      const ofLane = (lane: number) => documents.filter((_, index) => index % threadCount === lane);
+      return Promise.all(threads.map((thread, lane) => thread.compute({ step, documents: ofLane(lane) })));
+    });
     for (const thread of threads) addScaled(sums, thread.sums, 1);
     // In the order of the documents, whatever thread they went to.
     return documents.map((_, index) => {
@@ -150,7 +174,8 @@ export async function serveObjective<Setup>(
   if (isMainThread || parentPort === null)
     throw new InternalError({ where: "serveObjective", what: "this is no thread of a training" });
   const port = parentPort;
-  const { setup, layout, weights, sums } = workerData as ThreadData<Setup>;
+  const { setup, layout, weights, sums, stop } = workerData as ThreadData<Setup>;
+  const flag = new Int32Array(stop);
   const shared = viewArrays(layout, weights);
   const own = new Map(layout.map(([name, length]) => [name, new Float32Array(length)]));
   const ownSums = viewArrays(layout, sums);
@@ -160,7 +185,11 @@ export async function serveObjective<Setup>(
       copyArrays(shared, own);
       for (const sum of ownSums.values()) sum.fill(0);
       const losses: DocumentLoss[] = [];
-      for (const document of documents) losses.push(await objective.accumulate(document, ownSums, step));
+      for (const document of documents) {
+        // What is computed so far is thrown away: the step is taken as a whole or not.
+        if (Atomics.load(flag, 0) !== 0) break;
+        losses.push(await objective.accumulate(document, ownSums, step));
+      }
       return { losses };
     } catch (error) {
       return { error };
