@@ -4,18 +4,19 @@
 
 import { InvalidRequestError } from "../errors.ts";
 import { createKeyValueTask } from "../eval/key-value-task.ts";
+import { createLongOutputTask } from "../eval/long-output-task.ts";
 import { createLongBenchTask } from "../eval/longbench-task.ts";
 import { createNeedleTask, needleTaskNames, needsProse } from "../eval/needle-task.ts";
 import { createPasskeyTask } from "../eval/passkey-task.ts";
 import { createPerplexityTask } from "../eval/perplexity-task.ts";
-import { createRecallTask } from "../eval/recall-task.ts";
+import { createRecallTask, type RecallTaskOptions } from "../eval/recall-task.ts";
 import type { AnyTask, EvaluationTask } from "../eval/task.ts";
 import { createVariableTrackingTask } from "../eval/variable-tracking-task.ts";
 import { createWordFrequencyTask, wordFrequencyTaskNames } from "../eval/word-frequency-task.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { TrainingRecords } from "../train/data/training-records.ts";
 import { type Prose, proseOfRecords } from "../train/recall/prose.ts";
-import { type OptionValues, parseChoice, usageError } from "./arguments.ts";
+import { type OptionValues, parseChoice, parseNumber, usageError } from "./arguments.ts";
 import { splitList } from "./eval-options.ts";
 import { readLongBenchFiles } from "./longbench-files.ts";
 import { openTrainingData } from "./training-data.ts";
@@ -23,16 +24,20 @@ import { parseShare, parseWhole } from "./training-options.ts";
 
 /** Choose examples of recall. */
 export const taskOptions = {
-  facts: { type: "string", value: "N,…", help: "recall: facts of a document, one asked for; default 1" },
+  facts: {
+    type: "string",
+    value: "N,…",
+    help: "recall, long-output: facts of a document, one asked for; default 1",
+  },
   "questions-per-document": {
     type: "string",
     value: "N",
-    help: "recall: facts asked for after one reading, each in a copy of the session; default 1",
+    help: "recall, long-output: facts asked for after one reading, each in a copy of the session; default 1",
   },
   distance: {
     type: "string",
     value: "N",
-    help: "recall: fewest tokens behind a fact; perplexity: where the past of the window begins; default the longest S+W+T",
+    help: "recall, long-output: fewest tokens behind a fact; perplexity: where the past of the window begins; default the longest S+W+T",
   },
   distractors: {
     type: "string",
@@ -40,9 +45,26 @@ export const taskOptions = {
     help: "recall: shares of the prose that are names and numbers nobody asks for; default 0",
   },
   "distractor-style": { type: "string", value: "S", help: "recall: words (the default) or sentences" },
-  words: { type: "string", value: "H", help: "recall: names and values, training or held-out (the default)" },
-  wordings: { type: "string", value: "H", help: "recall: wordings, training (the default) or held-out" },
-  frame: { type: "string", value: "F", help: "recall: questions in plain text (the default), or chat turns" },
+  words: {
+    type: "string",
+    value: "H",
+    help: "recall, long-output: names and values, training or held-out (the default)",
+  },
+  wordings: {
+    type: "string",
+    value: "H",
+    help: "recall, long-output: wordings, training (the default) or held-out",
+  },
+  frame: {
+    type: "string",
+    value: "F",
+    help: "recall, long-output: questions in plain text (the default), or chat turns",
+  },
+  temperature: {
+    type: "string",
+    value: "X",
+    help: "long-output: of what is written before the question; 0 takes the likeliest token; default 1",
+  },
   longbench: {
     type: "string",
     multiple: true,
@@ -60,6 +82,8 @@ export interface TaskMaterials {
   readonly haystack: readonly string[] | undefined;
   /** The longest S + W + T. */
   readonly windowTokens: number;
+  /** The longest S. */
+  readonly sinkTokens: number;
   readonly signal: AbortSignal;
 }
 
@@ -91,12 +115,15 @@ async function preparePerplexity(values: TaskValues, materials: TaskMaterials): 
   return (tokenizer) => [createPerplexityTask(tokenizer, { records, distanceTokens })];
 }
 
-async function prepareRecall(values: TaskValues, materials: TaskMaterials): Promise<MakeTasks> {
-  const { facts = "1", distractors = "0", "questions-per-document": questions = "1" } = values;
-  const factCounts = splitList(facts).map((text) => parseWhole("facts", text, 1));
-  const shares = splitList(distractors).map((text) => parseShare("distractors", text, 0, 0.5));
-  const { words = "held-out", wordings = "training" } = values;
-  const common = {
+const parseFactCounts = ({ facts = "1" }: TaskValues): readonly number[] =>
+  splitList(facts).map((text) => parseWhole("facts", text, 1));
+
+/** Is what tasks about facts have in common. */
+type FactOptions = Omit<RecallTaskOptions, "factCount" | "distractors">;
+
+async function parseFactOptions(values: TaskValues, materials: TaskMaterials): Promise<FactOptions> {
+  const { words = "held-out", wordings = "training", "questions-per-document": questions = "1" } = values;
+  return {
     seed: materials.seed,
     questionsPerDocument: parseWhole("questions-per-document", questions, 1),
     distanceTokens: chooseDistance(values, materials),
@@ -107,6 +134,13 @@ async function prepareRecall(values: TaskValues, materials: TaskMaterials): Prom
     frame: parseChoice("frame", values.frame ?? "plain", ["plain", "chat"] as const),
     ...(await openProse(materials)),
   };
+}
+
+async function prepareRecall(values: TaskValues, materials: TaskMaterials): Promise<MakeTasks> {
+  const { distractors = "0" } = values;
+  const shares = splitList(distractors).map((text) => parseShare("distractors", text, 0, 0.5));
+  const factCounts = parseFactCounts(values);
+  const common = await parseFactOptions(values, materials);
   const style = parseChoice("distractor-style", values["distractor-style"] ?? "words", [
     "words",
     "sentences",
@@ -116,6 +150,23 @@ async function prepareRecall(values: TaskValues, materials: TaskMaterials): Prom
       factCounts.map((factCount) =>
         createRecallTask(tokenizer, { ...common, factCount, distractors: { share, style } }),
       ),
+    );
+}
+
+/** The fewest tokens of prose before an output. */
+const leastOpeningTokens = 64;
+
+async function prepareLongOutput(values: TaskValues, materials: TaskMaterials): Promise<MakeTasks> {
+  const temperature = parseNumber("temperature", values.temperature ?? "1");
+  const isFitting = temperature >= 0 && Number.isFinite(temperature);
+  if (!isFitting)
+    throw usageError("--temperature is out of range", { got: String(temperature), command: "eval" });
+  const openingTokens = Math.max(leastOpeningTokens, materials.sinkTokens);
+  const factCounts = parseFactCounts(values);
+  const common = await parseFactOptions(values, materials);
+  return (tokenizer) =>
+    factCounts.map((factCount) =>
+      createLongOutputTask(tokenizer, { ...common, factCount, openingTokens, temperature }),
     );
 }
 
@@ -153,6 +204,7 @@ const generatedTasks: Readonly<Record<string, MakeGenerated>> = {
 
 const tasks: Readonly<Record<string, PrepareTask>> = {
   recall: prepareRecall,
+  "long-output": prepareLongOutput,
   ...Object.fromEntries(
     Object.entries(generatedTasks).map(([name, create]): [string, PrepareTask] => [
       name,

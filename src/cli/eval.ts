@@ -41,9 +41,13 @@ function formatProgress(progress: EvaluationProgress, columns: number): string {
   return fitParts([formatBar(share), policy, place, ...left], columns);
 }
 
-/** Returns the longest S + W + T of all subjects; 0 where none has a window. */
-async function findWindow(model: string, subjects: readonly Subject[], signal: AbortSignal): Promise<number> {
-  const sizes = [0];
+/** Returns the longest S + W + T of all subjects, and the longest S; 0 where none has a window. */
+async function findSizes(
+  model: string,
+  subjects: readonly Subject[],
+  signal: AbortSignal,
+): Promise<{ readonly windowTokens: number; readonly sinkTokens: number }> {
+  const [windows, sinks] = [[0], [0]];
   for (const { policy, adapter, context } of subjects) {
     if (policy === "full") continue;
     const memory = { policy, context, ...(adapter !== undefined && { adapter }) };
@@ -51,13 +55,14 @@ async function findWindow(model: string, subjects: readonly Subject[], signal: A
       const parts = await openParts(nodePlatform, model, { ...memory, signal }, true);
       await parts.close();
       const { sinkTokens, windowTokens, segmentTokens } = parts.context;
-      sizes.push(sinkTokens + windowTokens + segmentTokens);
+      windows.push(sinkTokens + windowTokens + segmentTokens);
+      sinks.push(sinkTokens);
     } catch (error) {
       // A subject that cannot be loaded is told of when it is its turn.
       if (!isEdgeInfiniteError(error)) throw error;
     }
   }
-  return Math.max(...sizes);
+  return { windowTokens: Math.max(...windows), sinkTokens: Math.max(...sinks) };
 }
 
 /** Makes a function that says, the first time that a document repeats its haystack, that there are such. */
@@ -94,7 +99,7 @@ async function run(context: CommandContext): Promise<void> {
   const makeTasks = await prepareTasks(positionals, values, {
     seed: values.seed === undefined ? 1 : parseWhole("seed", values.seed, 0),
     haystack: values.haystack,
-    windowTokens: await findWindow(name, subjects, signal),
+    ...(await findSizes(name, subjects, signal)),
     signal,
   });
   const lengths = toLengthPlans(values);

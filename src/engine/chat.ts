@@ -39,9 +39,7 @@ export interface PrefillEvent {
 export type ChatEvent = PrefillEvent | GenerateEvent;
 
 /** Is what chat needs of a model. */
-export interface ChatModel extends GenerationModel {
-  readonly vocabularySize: number;
-}
+export type ChatModel = GenerationModel;
 
 function requireTokenizer(tokenizer: Tokenizer | undefined): Tokenizer {
   if (tokenizer !== undefined) return tokenizer;

@@ -71,6 +71,20 @@ describe("a generation", () => {
     });
   });
 
+  it("begins with the tokens that are forced, an end-of-text token too, and goes on from them", async () => {
+    const { session } = await say("abc");
+    const promptTokens = session.lengthTokens;
+    const end = [...model.eosTokenIds][0] ?? 0;
+    const forcedIds = [...(model.tokenizer?.encode("xy", { addSpecialTokens: false }) ?? []), end];
+    const { tokens, finish } = await collect(session, { forcedIds, maxNewTokens: 5 });
+    const ids = model.tokenizer?.encode("abc", { addSpecialTokens: false, continuation: true }) ?? [];
+    expect(tokens.map(({ id }) => id)).toEqual([...forcedIds, ...ids].slice(0, 5));
+    expect(finish?.usage).toMatchObject({ promptTokens, completionTokens: 5 });
+    expect(session.lengthTokens).toBe(promptTokens + 5);
+    // No more than was asked for.
+    expect((await collect(session, { forcedIds, maxNewTokens: 2 })).text).toBe("xy");
+  });
+
   it("leaves the end-of-text token out of the session", async () => {
     const { session, ids } = await say("abc");
     const before = session.lengthTokens;
@@ -143,6 +157,7 @@ describe("a generation", () => {
       ["stop[1]", { stop: ["a", ""] }],
       ["stop[0]", { stop: [3] }],
       ["stop", { stop: 3 }],
+      ["token id 1", { forcedIds: [1, 1_000_000] }],
     ];
     for (const [name, options] of refused) {
       const generating = collect(session, options as GenerateOptions);

@@ -12,6 +12,7 @@ import { createStopMatcher } from "../text/stop-strings.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { makeSampler, type Sampler, type SamplingOptions } from "./sampler.ts";
 import type { SessionCore } from "./session-core.ts";
+import { checkTokenIds } from "./token-input.ts";
 
 /** Chooses what is generated. */
 export interface GenerateOptions extends SamplingOptions {
@@ -21,6 +22,8 @@ export interface GenerateOptions extends SamplingOptions {
   readonly stop?: string | readonly string[];
   /** Goes on after an end-of-text token. Default false. */
   readonly ignoreEos?: boolean;
+  /** Token ids that come first, whatever the model would choose; they count as generated. Default none. */
+  readonly forcedIds?: readonly number[];
   /** Ends the generation with the signal's reason; the session keeps what was generated. */
   readonly signal?: AbortSignal;
 }
@@ -60,6 +63,8 @@ export type GenerateEvent = TokenEvent | FinishEvent;
 export interface GenerationModel {
   readonly tokenizer: Tokenizer | undefined;
   readonly eosTokenIds: ReadonlySet<number>;
+  /** V: ids are below it. */
+  readonly vocabularySize: number;
 }
 
 const defaultMaxNewTokens = 512;
@@ -170,6 +175,7 @@ function finish(
 export interface PreparedGeneration {
   readonly maxNewTokens: number;
   readonly ignoreEos: boolean;
+  readonly forcedIds: readonly number[];
   readonly signal: AbortSignal | undefined;
   readonly sample: Sampler;
   readonly stops: readonly string[];
@@ -180,13 +186,14 @@ export interface PreparedGeneration {
  * @throws {@link InvalidRequestError} naming the option that is out of range; the signal's reason on abort.
  */
 export function prepareGeneration(options: GenerateOptions, model: GenerationModel): PreparedGeneration {
-  const { maxNewTokens = defaultMaxNewTokens, ignoreEos = false, signal } = options;
+  const { maxNewTokens = defaultMaxNewTokens, ignoreEos = false, forcedIds = [], signal } = options;
   checkMaxNewTokens(maxNewTokens);
+  checkTokenIds(forcedIds, model.vocabularySize);
   const sample = makeSampler(options);
   const stops = listStops(options.stop, model.tokenizer);
   createStopMatcher(stops);
   signal?.throwIfAborted();
-  return { maxNewTokens, ignoreEos, signal, sample, stops };
+  return { maxNewTokens, ignoreEos, forcedIds, signal, sample, stops };
 }
 
 /**
@@ -195,7 +202,7 @@ export function prepareGeneration(options: GenerateOptions, model: GenerationMod
  */
 export async function* generate(
   core: SessionCore,
-  { maxNewTokens, ignoreEos, signal, sample, stops }: PreparedGeneration,
+  { maxNewTokens, ignoreEos, forcedIds, signal, sample, stops }: PreparedGeneration,
   model: GenerationModel,
 ): AsyncGenerator<GenerateEvent, void, void> {
   const assembler = new EventAssembler(model.tokenizer, stops, core.recentIds);
@@ -206,9 +213,10 @@ export async function* generate(
   let reason: FinishReason = "length";
   let count = 0;
   while (count < maxNewTokens && core.state.lengthTokens < core.inference.policy.maxLengthTokens) {
-    const id = sample(lastLogits(core), core.recentIds);
+    const forced = forcedIds[count];
+    const id = forced ?? sample(lastLogits(core), core.recentIds);
     if (count === 0) core.speed.noteFirstToken();
-    if (!ignoreEos && model.eosTokenIds.has(id)) {
+    if (forced === undefined && !ignoreEos && model.eosTokenIds.has(id)) {
       reason = "stop";
       break;
     }

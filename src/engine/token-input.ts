@@ -36,7 +36,7 @@ export function knownTokenCount(input: SessionInput): number | undefined {
  * Refuses ids that the model has no embedding for.
  * @throws {@link InvalidRequestError} naming the index.
  */
-function checkTokenIds(ids: ArrayLike<number>, vocabularySize: number): void {
+export function checkTokenIds(ids: ArrayLike<number>, vocabularySize: number): void {
   for (let index = 0; index < ids.length; index++) {
     const id: unknown = ids[index];
     if (typeof id === "number" && Number.isInteger(id) && id >= 0 && id < vocabularySize) continue;

@@ -1,12 +1,13 @@
 /**
- * One example through one model: reads the document, asks, and scores what is generated (greedily).
+ * One example through one model: reads the document, has the model write on where the task says so, asks, and
+ * scores what is generated (greedily).
  *
  * Of several questions about a document each is asked in a copy of the session, so that none sees another.
  */
 
 import type { Model } from "../engine/model.ts";
 import type { Session } from "../engine/session.ts";
-import type { Example, Question } from "./task.ts";
+import type { Example, Question, RecordFacts, WrittenOutput } from "./task.ts";
 
 /** Is what came of a question. */
 export interface Outcome {
@@ -21,6 +22,8 @@ export interface Outcome {
   readonly decodeTokensPerSecond: number | null;
   readonly timeToFirstTokenMs: number | null;
   readonly meanGateOpening: number[];
+  /** What the record keeps of how it went. */
+  readonly about?: RecordFacts;
 }
 
 /** Says how an example is run. */
@@ -63,6 +66,32 @@ async function ask(session: Session, question: Question, options: AskOptions): P
   };
 }
 
+/** Counts how often a text holds another. */
+const countIn = (text: string, part: string): number => text.split(part).length - 1;
+
+/** Has the model write on; gives its text. */
+async function write(
+  session: Session,
+  output: WrittenOutput,
+  { signal, onProgress }: AskOptions,
+): Promise<string> {
+  const { beginningIds: forcedIds, lengthTokens: maxNewTokens, temperature, seed } = output;
+  const options = { forcedIds, maxNewTokens, temperature, seed, ignoreEos: true, signal };
+  const texts: string[] = [];
+  for await (const event of session.generate(options)) {
+    if (event.type === "token") onProgress(texts.push(event.text));
+  }
+  return texts.join("");
+}
+
+/** Tells of a question whether the model wrote its answer once more than it was made to. */
+function noteOutput(question: Question, output: WrittenOutput, text: string): RecordFacts {
+  const isRestated = question.references.some(
+    (reference) => countIn(text, reference) > countIn(output.beginning, reference),
+  );
+  return { outputTokens: output.lengthTokens, isRestated };
+}
+
 /** Runs an example; gives an outcome for each question. @throws the signal's reason on abort. */
 export async function askExample(model: Model, example: Example, options: AskOptions): Promise<Outcome[]> {
   const { signal, residentBytes, onProgress } = options;
@@ -76,14 +105,19 @@ export async function askExample(model: Model, example: Example, options: AskOpt
       onProgress(readTokens);
     },
   });
-  const readMs = performance.now() - start;
-  const [first] = example.questions;
-  const withPeak = (outcome: Outcome): Outcome => ({
+  const { output } = example;
+  const written = output && (await write(reader, output, options));
+  // With an output, the answer is waited for from the question on.
+  const readMs = output ? 0 : performance.now() - start;
+  peakBytes = Math.max(peakBytes, residentBytes());
+  const finish = (outcome: Outcome, question: Question): Outcome => ({
     ...outcome,
     peakResidentBytes: Math.max(peakBytes, outcome.peakResidentBytes),
+    ...(output && written !== undefined && { about: noteOutput(question, output, written) }),
   });
+  const [first] = example.questions;
   if (first !== undefined && example.questions.length === 1)
-    return [withPeak(await ask(reader, first, options))];
+    return [finish(await ask(reader, first, options), first)];
   const { prefillTokensPerSecond = null } = reader.stats;
   const outcomes: Outcome[] = [];
   for (const question of example.questions) {
@@ -92,7 +126,7 @@ export async function askExample(model: Model, example: Example, options: AskOpt
     // A copy's clock begins with its question.
     const ownMs = outcome.timeToFirstTokenMs;
     const timeToFirstTokenMs = ownMs === null ? null : ownMs + readMs;
-    outcomes.push({ ...withPeak(outcome), prefillTokensPerSecond, timeToFirstTokenMs });
+    outcomes.push({ ...finish(outcome, question), prefillTokensPerSecond, timeToFirstTokenMs });
   }
   return outcomes;
 }

@@ -39,7 +39,7 @@ export interface ExampleRecord extends RecordCell {
   readonly answer: string;
   readonly references: readonly string[];
   readonly about: RecordFacts;
-  /** Tokens of the document as it was read. */
+  /** Tokens of the document as it was read, and of what the model wrote behind it. */
   readonly documentTokens: number;
   /** Tokens of document and question. */
   readonly promptTokens: number;
@@ -48,7 +48,7 @@ export interface ExampleRecord extends RecordCell {
   readonly peakResidentBytes: number;
   readonly prefillTokensPerSecond: number | null;
   readonly decodeTokensPerSecond: number | null;
-  /** From the beginning of the document, milliseconds. */
+  /** From the beginning of the document, or of the question where the model wrote before it; milliseconds. */
   readonly timeToFirstTokenMs: number | null;
   /** Per layer with a gate. */
   readonly meanGateOpening: readonly number[];

@@ -6,15 +6,16 @@
  * the model was shown how answers look, and near misses of codes and names are misses.
  */
 
-import { InvalidRequestError, isEdgeInfiniteError } from "../errors.ts";
+import { isEdgeInfiniteError } from "../errors.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { createDraws, type RandomDraws } from "../train/random-draws.ts";
 import type { DistractorOptions } from "../train/recall/distractors.ts";
 import type { FactSplit } from "../train/recall/facts.ts";
 import type { Prose } from "../train/recall/prose.ts";
-import { makeChatFrame, plainFrame, type QuestionFrame } from "../train/recall/question-frames.ts";
-import { makeRecallDocument, type RecallDocument, type RecallPart } from "../train/recall/recall-document.ts";
-import type { EvaluationTask, Question } from "./task.ts";
+import { makeChatFrame, plainFrame } from "../train/recall/question-frames.ts";
+import { makeRecallDocument, type RecallDocument } from "../train/recall/recall-document.ts";
+import { checkRecallCounts, toRecallQuestion } from "./recall-questions.ts";
+import type { EvaluationTask } from "./task.ts";
 
 /** Chooses recall documents. */
 export interface RecallTaskOptions {
@@ -30,41 +31,6 @@ export interface RecallTaskOptions {
   readonly prose: Prose;
   /** Bytes of the prose: longer documents repeat it. */
   readonly proseBytes: number;
-}
-
-/** More than any value has; an answer that goes on is wrong anyway. */
-const maxAnswerTokens = 32;
-
-const mark = "\ufdd0";
-
-/** Returns the texts that end an answer in a frame: the first line of what stands behind it. */
-function listStops({ reply }: QuestionFrame): readonly string[] {
-  const behind = reply(mark).split(mark)[1] ?? "";
-  const end = behind.split("\n")[0] ?? "";
-  return end === "" ? ["\n"] : ["\n", end];
-}
-
-function toQuestions(parts: readonly RecallPart[], frame: QuestionFrame): Question[] {
-  return parts.flatMap((part) => {
-    if (part.kind === "text") return [];
-    const { prompt, answer, question, factKind, distanceTokens = 0 } = part;
-    return {
-      prompt,
-      references: [answer],
-      maxNewTokens: maxAnswerTokens,
-      stop: listStops(frame),
-      about: { question, factKind, distanceTokens },
-      score: (given) => (given.trim() === answer ? 1 : 0),
-    };
-  });
-}
-
-function checkCounts({ factCount, questionsPerDocument }: RecallTaskOptions): void {
-  for (const [name, got] of Object.entries({ factCount, questionsPerDocument })) {
-    if (Number.isSafeInteger(got) && got >= 1) continue;
-    const expected = "a whole number from 1";
-    throw new InvalidRequestError({ where: `recall: ${name}`, what: "out of range", got, expected });
-  }
 }
 
 /** How often a document is drawn again when long names leave it no room. */
@@ -92,7 +58,7 @@ async function makeWithRoom(
 export function createRecallTask(tokenizer: Tokenizer, options: RecallTaskOptions): EvaluationTask {
   const { seed, factCount, questionsPerDocument, distanceTokens, distractors, split, prose } = options;
   const { proseBytes: sizeBytes } = options;
-  checkCounts(options);
+  checkRecallCounts("recall", options);
   const frame = options.frame === "chat" ? makeChatFrame(tokenizer) : plainFrame;
   const plain = { addSpecialTokens: false, continuation: true };
   const countTokens = (text: string): number => tokenizer.encode(text, plain).length;
@@ -132,9 +98,12 @@ export function createRecallTask(tokenizer: Tokenizer, options: RecallTaskOption
         (draws) => makeRecallDocument(draws, plan, materials, signal),
       );
       const text = document.parts.map((part) => (part.kind === "text" ? part.text : "")).join("");
+      const questions = document.parts.flatMap((part) =>
+        part.kind === "text" ? [] : [toRecallQuestion(part, frame)],
+      );
       // Of UTF-8 at least one byte a unit: what is longer than the haystack must have gone round.
       const about = { haystackRepeats: text.length > sizeBytes };
-      return { document: text, questions: toQuestions(document.parts, frame), about };
+      return { document: text, questions, about };
     },
   };
 }

@@ -118,7 +118,7 @@ export function drawRowPlots(title: string, rows: readonly SummaryRow[]): string
       ...plot,
       ...tokenAxis,
       title: `${title}: ${plot.yLabel}`,
-      xLabel: ofTokens ? "tokens of a document" : "tokens of document and question",
+      xLabel: ofTokens ? "tokens of a document" : "tokens asked for",
       lines: drawPolicyLines(rows, ({ lengthTokens, result }) => {
         const value = result === undefined ? null : figure(result);
         // A scale by powers has no place for 0.

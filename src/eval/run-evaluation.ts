@@ -214,11 +214,13 @@ class SubjectRun {
     }
     const example = await orRefusal(task.makeExample(lengthTokens, index, signal));
     if (typeof example === "string") return example;
+    const totalLimit = findLimit(this.#model, example.totalTokens ?? lengthTokens);
+    if (totalLimit !== undefined) return totalLimit;
     const outcomes = await askExample(this.#model, example, options);
     return outcomes.map((outcome, question) => ({
       ...outcome,
       references: [...(example.questions[question]?.references ?? [])],
-      about: { ...example.about, ...example.questions[question]?.about },
+      about: { ...example.about, ...example.questions[question]?.about, ...outcome.about },
     }));
   }
 

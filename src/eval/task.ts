@@ -21,9 +21,25 @@ export interface Question {
   score(answer: string): number;
 }
 
+/** Is text that the model writes behind a document, before any question. */
+export interface WrittenOutput {
+  /** What it begins with, whatever the model would write: read token by token, as all that is generated. */
+  readonly beginning: string;
+  readonly beginningIds: readonly number[];
+  /** Generated tokens, those of the beginning included; an end-of-text token does not end them. */
+  readonly lengthTokens: number;
+  /** How tokens behind the beginning are drawn. */
+  readonly temperature: number;
+  readonly seed: number;
+}
+
 /** Is a document with questions, each asked as if the others were not. */
 export interface Example {
   readonly document: string;
+  /** What the model writes behind the document; nothing where it is left out. */
+  readonly output?: WrittenOutput;
+  /** Most tokens of all that is read and generated; the length asked for where it is left out. */
+  readonly totalTokens?: number;
   /** At least one. */
   readonly questions: readonly Question[];
   /** What the record keeps of the document. */

@@ -3,6 +3,7 @@
  */
 
 import { InvalidModelError } from "../../errors.ts";
+import type { ChatMessage } from "../../text/chat-message.ts";
 import { renderChat } from "../../text/chat-template.ts";
 import type { Tokenizer } from "../../text/tokenizer.ts";
 
@@ -10,13 +11,18 @@ import type { Tokenizer } from "../../text/tokenizer.ts";
 export interface QuestionFrame {
   /** Returns what is read before the answer. */
   ask(question: string): string;
+  /** Returns what is read before the answer where the text before is the model's own reply: it ends that too. */
+  askOn(question: string): string;
   /** Returns what is written: the answer with what ends it, such as a line break or a token. */
   reply(answer: string): string;
 }
 
+const askPlainly = (question: string): string => `\n\nQuestion: ${question}\nAnswer:`;
+
 /** Asks in plain text, and ends an answer with a line break. */
 export const plainFrame: QuestionFrame = {
-  ask: (question) => `\n\nQuestion: ${question}\nAnswer:`,
+  ask: askPlainly,
+  askOn: askPlainly,
   reply: (answer) => ` ${answer}\n`,
 };
 
@@ -26,13 +32,11 @@ export const plainFrame: QuestionFrame = {
  */
 export function makeChatFrame(tokenizer: Tokenizer): QuestionFrame {
   const { chatTemplate, specialTokens } = tokenizer;
-  const opening = (question: string): string =>
-    renderChat(chatTemplate, [{ role: "user", content: question }], {
-      addGenerationPrompt: true,
-      specialTokens,
-    });
+  const render = (messages: readonly ChatMessage[]): string =>
+    renderChat(chatTemplate, messages, { addGenerationPrompt: true, specialTokens });
+  const opening = (question: string): string => render([{ role: "user", content: question }]);
   const mark = "\ufdd0";
-  const messages = [
+  const messages: ChatMessage[] = [
     { role: "user", content: mark },
     { role: "assistant", content: mark },
   ];
@@ -48,5 +52,9 @@ export function makeChatFrame(tokenizer: Tokenizer): QuestionFrame {
       remedy: "Use the plain frame.",
     });
   }
-  return { ask: opening, reply: (answer) => before + answer + after };
+  return {
+    ask: opening,
+    askOn: (question) => render([...messages, { role: "user", content: question }]).split(mark)[2] ?? "",
+    reply: (answer) => before + answer + after,
+  };
 }

@@ -87,13 +87,14 @@ export interface RecallDocument {
 }
 
 /** Is a telling of one value of a fact. */
-interface Telling {
+export interface Telling {
   readonly fact: Fact;
   readonly version: number;
   readonly text: string;
 }
 
-type QuestionPart = Extract<RecallPart, { kind: "question" }>;
+/** Is a question as a part of a document. */
+export type QuestionPart = Extract<RecallPart, { kind: "question" }>;
 
 /** Is something with its place: how many sentences of prose stand before it. */
 interface Placed<Item> {
@@ -145,7 +146,7 @@ function drawAsked(draws: RandomDraws, facts: readonly Fact[], count: number): F
 }
 
 /** Is all that is to be put into the prose. */
-interface Content {
+export interface RecallContent {
   readonly facts: readonly Fact[];
   readonly tellings: readonly (readonly Telling[])[];
   /** Questions with their facts, none for those that have no answer. */
@@ -174,12 +175,19 @@ async function borrowWords(
   return { words: [...words], share };
 }
 
-function drawContent(
+/** Says what a document tells and asks, wherever that stands. */
+export type RecallContentPlan = Pick<
+  RecallPlan,
+  "factCount" | "changedCount" | "questionCount" | "absentCount" | "split" | "kinds" | "inventedShare"
+>;
+
+/** Draws facts, how they are told, and questions about them. */
+export function drawRecallContent(
   draws: RandomDraws,
-  plan: RecallPlan,
+  plan: RecallContentPlan,
   frame: QuestionFrame,
-  borrowed: BorrowedWords | undefined,
-): Content {
+  borrowed?: BorrowedWords,
+): RecallContent {
   const { split, kinds = factKindNames } = plan;
   const kept = new Set<string>();
   const { inventedShare = 0 } = plan;
@@ -253,7 +261,7 @@ function findLastGap({ starts }: MeasuredProse, distanceTokens: number): number 
 /** Draws where the values of facts are told: anywhere, a later value behind the earlier one. */
 function placeTellings(
   draws: RandomDraws,
-  tellings: Content["tellings"],
+  tellings: RecallContent["tellings"],
   lastGap: number,
 ): Placed<Telling>[] {
   return tellings.flatMap((ofFact) => {
@@ -265,7 +273,7 @@ function placeTellings(
 function placeQuestions(
   draws: RandomDraws,
   plan: RecallPlan,
-  { questions }: Content,
+  { questions }: RecallContent,
   tellings: readonly Placed<Telling>[],
   { starts }: MeasuredProse,
 ): Placed<QuestionPart>[] {
@@ -337,7 +345,7 @@ export async function makeRecallDocument(
 ): Promise<RecallDocument> {
   checkPlan(plan);
   const borrowed = await borrowWords(draws, plan, materials, signal);
-  const content = drawContent(draws, plan, materials.frame, borrowed);
+  const content = drawRecallContent(draws, plan, materials.frame, borrowed);
   const { countTokens } = materials;
   const told = content.tellings.flat().reduce((sum, { text }) => sum + countTokens(` ${text}`), 0);
   // A line break may stand behind each reply.
