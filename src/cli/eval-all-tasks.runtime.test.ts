@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => folder[Symbol.asyncDispose]());
 
 describe("all tasks of edgeinfinite eval", () => {
-  it("run on the package's model, which is told, from document to score", { timeout: 120_000 }, async () => {
+  it("run on the package's model, which is told, from document to score", { timeout: 240_000 }, async () => {
     const haystack = await folder.writeFile("hay.txt", writeTrainingText(400));
     const record = { origin_prompt: `${writeTrainingText(5)}\n\nWho spoke?`, gold: ["Nobody"] };
     const longbench = await folder.writeFile("qasper.jsonl", `${JSON.stringify(record)}\n`);

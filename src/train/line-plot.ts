@@ -31,7 +31,8 @@ export interface LinePlot {
   readonly lines: readonly PlotLine[];
 }
 
-const size = { width: 720, height: 400, left: 84, right: 24, top: 48, bottom: 56 };
+/** To the right stands the legend, where no line runs through it. */
+const size = { width: 880, height: 400, left: 84, right: 184, top: 48, bottom: 56 };
 
 interface Scale {
   readonly ticks: readonly number[];
@@ -122,7 +123,7 @@ function drawLinePlot(plot: LinePlot): string[] {
   );
   const lines = plot.lines.flatMap(({ label, color, width = 2.5, hasDots, points: own }, index) => {
     const path = own.map(([x, y]) => `${xs.place(x).toFixed(1)} ${ys.place(y).toFixed(1)}`).join("L");
-    const legendY = size.top + 20 + 20 * index;
+    const legendY = size.top + 10 + 20 * index;
     const dots = own.map(
       ([x, y]) =>
         `<circle cx="${xs.place(x).toFixed(1)}" cy="${ys.place(y).toFixed(1)}" r="3.5" fill="${color}"/>`,
@@ -130,8 +131,8 @@ function drawLinePlot(plot: LinePlot): string[] {
     return [
       own.length === 0 ? "" : `<path d="M${path}" stroke="${color}" stroke-width="${width}" fill="none"/>`,
       ...(hasDots ? dots : []),
-      `<path d="M${size.left + 14} ${legendY}h24" stroke="${color}" stroke-width="2.5"/>`,
-      text(size.left + 46, legendY + 4, label),
+      `<path d="M${size.width - size.right + 14} ${legendY}h24" stroke="${color}" stroke-width="2.5"/>`,
+      text(size.width - size.right + 46, legendY + 4, label),
     ];
   });
   return [...drawAxes(plot, xs, ys), ...lines];
