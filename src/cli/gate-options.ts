@@ -11,18 +11,22 @@ const own = {
   recipe: {
     type: "string",
     value: "R",
-    help: "lm: every token behind the window is learned; sft: completions and answers alone; retention: which tokens full attention comes back to; distill: what full attention predicts",
+    help: "lm: every token behind the window is learned; sft: completions and answers alone; attention-transfer: what full attention gives in each layer; retention: which tokens it comes back to; distill: what it predicts",
   },
   variant: {
     type: "string",
     value: "V",
-    help: "paper (recipes lm, sft and distill), infini (lm and sft) or plus (retention and distill); default: the recipe's, or that of --init",
+    help: "paper (recipes lm, sft, attention-transfer and distill), infini (lm and sft) or plus (retention, attention-transfer and distill); default: the recipe's, or that of --init",
   },
-  init: { type: "string", value: "A", help: "distill: the adapter to begin with; for plus one of retention" },
+  init: {
+    type: "string",
+    value: "A",
+    help: "attention-transfer, distill: the adapter to begin with; for plus one of retention",
+  },
   "slot-bias": { type: "boolean", help: "distill, plus: trains a bias of the slots" },
   "linear-memory": {
     type: "boolean",
-    help: "distill, plus: trains gates of a linear memory that what leaves the slots goes into",
+    help: "attention-transfer, distill, plus: trains gates of a linear memory that what leaves the slots goes into",
   },
   rank: {
     type: "string",
@@ -32,7 +36,7 @@ const own = {
   "gate-bias": {
     type: "string",
     value: "X",
-    help: "lm, sft, distill: where gates begin; default -4: 1.8% open",
+    help: "all but retention: where gates begin; default -4: 1.8% open",
   },
   "delta-rule": {
     type: "boolean",
@@ -51,7 +55,7 @@ const own = {
   length: {
     type: "string",
     value: "N",
-    help: "retention, distill: tokens of a document; default the trained positions, at most 2048",
+    help: "attention-transfer, retention, distill: tokens of a document; default the trained positions, at most 2048",
   },
   "fixed-context": {
     type: "boolean",

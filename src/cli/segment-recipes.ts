@@ -5,7 +5,7 @@
 import type { AdapterDesign } from "../memory/adapter.ts";
 import { type ContextSettings, localCapacityTokens } from "../memory/geometry.ts";
 import { createPolicy } from "../memory/policies.ts";
-import { assertClosedGates, startToleranceNats } from "../train/closed-gates.ts";
+import { assertClosedGates, startTolerance } from "../train/closed-gates.ts";
 import { drawInitialBetas, drawInitialGates } from "../train/initial-gates.ts";
 import { createSegmentObjective } from "../train/segment-objective.ts";
 import { describeWeights, type WeightTensors } from "../train/weight-tensors.ts";
@@ -92,7 +92,7 @@ async function prepare(request: GateRequest, weighsAll: boolean): Promise<GateTr
       recallWeights: weighsAll ? { question: 1 } : { text: 0 },
     },
     identity: { contexts: contexts.map((one) => ({ ...one })), ...identity, gateBias, segmentCount },
-    checkStart: (source, signal) => assertClosedGates(objective, source, startToleranceNats, signal),
+    checkStart: (source, signal) => assertClosedGates(objective, source, startTolerance, signal),
   };
 }
 

@@ -12,7 +12,6 @@ import { prepareOutputFolder, writeOutputFiles } from "../train/node-output-fold
 import { makeSchedule } from "../train/schedule.ts";
 import { parseArguments, parseChoice, usageError } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
-import { distillRecipe } from "./distill-recipe.ts";
 import { assertUnchanged, type GateBase, openGateBase } from "./gate-base.ts";
 import { type GateValues, gateOptions, ownOptions } from "./gate-options.ts";
 import type { GateRecipe, GateTraining } from "./gate-recipe.ts";
@@ -21,6 +20,7 @@ import { formatDownload, type OutputMode } from "./open-model.ts";
 import { StatusLine } from "./progress.ts";
 import { retentionRecipe } from "./retention-recipe.ts";
 import { lmRecipe, sftRecipe } from "./segment-recipes.ts";
+import { attentionTransferRecipe, distillRecipe } from "./teacher-recipes.ts";
 import type { Terminal } from "./terminal.ts";
 import { createSource, openTrainingData } from "./training-data.ts";
 import { addRecipe, type TrainingSettings, toTrainingSettings } from "./training-options.ts";
@@ -33,6 +33,7 @@ const recipes = {
   lm: lmRecipe,
   sft: sftRecipe,
   retention: retentionRecipe,
+  "attention-transfer": attentionTransferRecipe,
   distill: distillRecipe,
 } as const;
 type RecipeName = keyof typeof recipes;
@@ -195,12 +196,14 @@ async function run(context: CommandContext): Promise<void> {
 
 /** Is `edgeinfinite train gate`. */
 export const trainGateCommand: Command = {
-  usage: "--model M --data PATH[,PATH…] --recipe lm|sft|retention|distill --out DIR [options]",
+  usage:
+    "--model M --data PATH[,PATH…] --recipe lm|sft|attention-transfer|retention|distill --out DIR [options]",
   description:
-    "Trains what joins a memory to a checkpoint and writes it as an adapter. The checkpoint is only read. lm and sft\n" +
-    "train gates of variant paper or infini, which begin shut and so leave the model as it is; retention trains the score by\n" +
-    "which variant plus keeps tokens, and distill adds to such an adapter a bias of its slots. Ctrl-C saves a checkpoint; --resume goes on from the last one to the same\n" +
-    "adapter, bit for bit.",
+    "Trains what joins a memory to a checkpoint and writes it as an adapter. The checkpoint is only read. lm, sft\n" +
+    "and attention-transfer train gates of variant paper, lm and sft those of infini too; they begin shut and so leave\n" +
+    "the model as it is. retention trains the score by which variant plus keeps tokens, and distill adds to such an\n" +
+    "adapter a bias of its slots. Ctrl-C saves a checkpoint; --resume goes on from the last one to the same adapter,\n" +
+    "bit for bit.",
   options: gateOptions,
   run,
 };

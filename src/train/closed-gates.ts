@@ -7,28 +7,31 @@ import type { DocumentSource } from "./data/document-source.ts";
 import { zerosLike } from "./parameters.ts";
 import type { SegmentObjective } from "./segment-objective.ts";
 
-/** Is the loss at the start, nats a token. */
+/** Is the loss of a token at the start, in the objective's unit. */
 export interface StartLoss {
   readonly loss: number;
   /** Without a memory. */
   readonly frozenLoss: number;
 }
 
-/** The most that the loss of a token may differ from the frozen model's where gates begin, nats. */
-export const startToleranceNats = 0.05;
+/**
+ * The most that the loss of a token may differ from the frozen model's where gates begin: nats, or in attention
+ * transfer a share of the square of what full attention gives.
+ */
+export const startTolerance = 0.05;
 
 /** Documents that are tried before giving up on one with a loss past the window. */
 const mostTried = 32;
 
 /**
  * Compares the loss of the first document that has one with the frozen model's.
- * @param toleranceNats - the most that they may differ, a token.
+ * @param tolerance - the most that they may differ, a token.
  * @throws {@link InvalidRequestError} when they differ by more, or no document has a loss past the window.
  */
 export async function assertClosedGates(
   objective: SegmentObjective,
   source: DocumentSource,
-  toleranceNats: number,
+  tolerance: number,
   signal?: AbortSignal,
 ): Promise<StartLoss> {
   let position = source.start;
@@ -40,12 +43,12 @@ export async function assertClosedGates(
     const gated = await objective.accumulate(read.document, zerosLike(objective.parameters), 0, signal);
     const [loss, frozenLoss] = [gated.loss / gated.weight, frozen.loss / frozen.weight];
     // Not the other way round: a loss that is no number must not pass.
-    if (Math.abs(loss - frozenLoss) <= toleranceNats) return { loss, frozenLoss };
+    if (Math.abs(loss - frozenLoss) <= tolerance) return { loss, frozenLoss };
     throw new InvalidRequestError({
       where: "step 0",
       what: "the gates are not shut: the loss differs from the frozen model's",
       got: `${loss.toFixed(4)} against ${frozenLoss.toFixed(4)}`,
-      expected: `at most ${toleranceNats} apart`,
+      expected: `at most ${tolerance} apart`,
       remedy: "Begin with a lower --gate-bias.",
     });
   }

@@ -9,20 +9,17 @@
  */
 
 import { gradientName } from "../autodiff/differentiate.ts";
-import { InternalError, InvalidRequestError } from "../errors.ts";
+import { InternalError } from "../errors.ts";
 import { type ContextSettings, localCapacityTokens, memoryLayers } from "../memory/geometry.ts";
-import type { MemoryPolicy } from "../memory/policy.ts";
 import { slotBiasName } from "../memory/slot-attention.ts";
 import { SlotState } from "../memory/slot-state.ts";
-import type { DecoderConfig } from "../models/decoder-config.ts";
-import type { ModelFamily } from "../models/family.ts";
-import type { Runtime } from "../runtime/runtime.ts";
 import { hostFloats } from "../runtime/tensor-memory.ts";
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
+import { addGradients } from "./add-gradients.ts";
 import type { TrainingDocument } from "./data/document-source.ts";
 import { hiddenName, withHiddenOutputs } from "./hidden-outputs.ts";
 import type { DocumentLoss } from "./objective.ts";
-import { addScaled, type NamedArrays } from "./parameters.ts";
+import type { NamedArrays } from "./parameters.ts";
 import type { SegmentObjective } from "./segment-objective.ts";
 import {
   createSegmentStage,
@@ -33,49 +30,19 @@ import {
 } from "./segment-stage.ts";
 import { createSlotBiasGradient, isSlotBiasTensor, type SlotBiasGradient } from "./slot-bias-gradient.ts";
 import { SlotHiddens } from "./slot-hiddens.ts";
+import { checkStudentLength, type StudentOptions, wholeSegments } from "./student.ts";
 import { createTeacher, type Predictions, type Teacher } from "./teacher-predictions.ts";
 import { addCrossEntropy, lossFeeds, lossNames } from "./training-graph.ts";
-import { describeWeights, type WeightTensors } from "./weight-tensors.ts";
+import { describeWeights } from "./weight-tensors.ts";
 
-/** Says what is trained. */
-export interface DistillOptions {
-  readonly family: ModelFamily;
-  readonly config: DecoderConfig;
-  readonly base: WeightTensors;
-  /** Tensors of the adapter that stay as they are. */
-  readonly frozen: WeightTensors;
-  readonly trained: WeightTensors;
-  /** Makes the policy for settings, from the names and shapes of the adapter's tensors; called once for each. */
-  readonly makePolicy: (context: ContextSettings) => MemoryPolicy;
-  /** Settings that steps take in turn; all with as many slots. */
-  readonly contexts: readonly ContextSettings[];
-  readonly runtime: Runtime;
-  /** Of documents that the teacher reads too, tokens; at most the positions of the model. */
-  readonly lengthTokens: number;
-  /** Of the others, tokens. */
+/** Says what is trained, and how long the documents are that the teacher does not read. */
+export interface DistillOptions extends StudentOptions {
+  /** Of these documents, tokens. */
   readonly longTokens: number;
 }
 
 /** Every third document is a long one. */
 const isLongStep = (step: number): boolean => step % 3 === 2;
-
-/** Returns how many tokens of a document can be read in whole segments. */
-function wholeSegments(context: ContextSettings, lengthTokens: number): number {
-  const [capacity, T] = [localCapacityTokens(context), context.segmentTokens];
-  return capacity + Math.floor((lengthTokens - capacity) / T) * T;
-}
-
-function checkLengths({ contexts, lengthTokens, longTokens }: DistillOptions): void {
-  const least = Math.max(...contexts.map((context) => localCapacityTokens(context) + context.segmentTokens));
-  if (Math.min(lengthTokens, longTokens) >= least) return;
-  throw new InvalidRequestError({
-    where: "lengthTokens",
-    what: "no segment lies behind sinks, slots, window and segment",
-    got: Math.min(lengthTokens, longTokens),
-    expected: `${least} or more`,
-    remedy: "Train with a smaller window and segment, fewer slots, or longer documents.",
-  });
-}
 
 /** Is what the teacher or the document says of the tokens to come. */
 interface Targets {
@@ -185,7 +152,7 @@ class Distillation implements SegmentObjective {
     slotBias: SlotBiasGradient,
     context: ContextSettings,
     sums: NamedArrays,
-  ): Required<Omit<SegmentHooks, "feedsAt">> {
+  ): Required<Pick<SegmentHooks, "onRun" | "onCommit" | "onLearned">> {
     const { hiddenSize, keyValueHeadCount: headCount } = this.#options.config.geometry;
     const layerCount = memoryLayers(this.#options.config.geometry).length;
     const hiddens = new SlotHiddens({ layerCount, headCount, hiddenSize, context });
@@ -216,10 +183,7 @@ class Distillation implements SegmentObjective {
     const hooks: Omit<SegmentHooks, "feedsAt"> = {
       ...slots,
       onLearned: async (outputs) => {
-        const gradients = this.#direct.map(
-          (name) => [name, hostFloats(outputs[gradientName(name)], name)] as const,
-        );
-        addScaled(direct, new Map(gradients), 1);
+        addGradients(direct, outputs);
         await slots?.onLearned(outputs);
       },
     };
@@ -242,7 +206,7 @@ class Distillation implements SegmentObjective {
  * @throws {@link InvalidRequestError} when documents are too long for the teacher, or too short for the window.
  */
 export async function createDistillObjective(options: DistillOptions): Promise<SegmentObjective> {
-  checkLengths(options);
+  checkStudentLength(options.contexts, Math.min(options.lengthTokens, options.longTokens));
   const { config, base, trained, contexts, runtime, family, lengthTokens } = options;
   const network = new Map([...trained].filter(([name]) => isSlotBiasTensor(name)));
   const slotTokens = contexts[0]?.slotTokens ?? 0;

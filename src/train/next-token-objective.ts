@@ -5,7 +5,7 @@
  * optimizer is seen by the next run without anything being built anew.
  */
 
-import { differentiate, gradientName } from "../autodiff/differentiate.ts";
+import { differentiate } from "../autodiff/differentiate.ts";
 import { InvalidRequestError } from "../errors.ts";
 import { pastKeysName } from "../memory/local-attention.ts";
 import { createPolicy } from "../memory/policies.ts";
@@ -13,8 +13,8 @@ import type { DecoderConfig } from "../models/decoder-config.ts";
 import type { ModelFamily } from "../models/family.ts";
 import type { NamedTensors, Runtime, RuntimeSession } from "../runtime/runtime.ts";
 import { hostFloats } from "../runtime/tensor-memory.ts";
+import { addGradients } from "./add-gradients.ts";
 import type { Objective } from "./objective.ts";
-import { addScaled } from "./parameters.ts";
 import { addNextTokenLoss, lossFeeds, lossNames, specializeForTraining } from "./training-graph.ts";
 import { describeWeights, pickFeeds, type WeightTensors } from "./weight-tensors.ts";
 
@@ -84,7 +84,6 @@ async function createLengthSession(
 export function createNextTokenObjective(options: NextTokenOptions): Objective {
   const { config, weights, lengths } = options;
   checkLengths(lengths, config.geometry.maxPositions);
-  const names = [...weights.keys()];
   const sessions = new Map<number, Promise<LengthSession>>();
   const sessionOf = (lengthTokens: number): Promise<LengthSession> => {
     const session = sessions.get(lengthTokens) ?? createLengthSession(options, lengthTokens);
@@ -100,8 +99,7 @@ export function createNextTokenObjective(options: NextTokenOptions): Objective {
       const { session, stateFeeds } = await sessionOf(tokens.length);
       const { feeds, weight } = lossFeeds(tokens, lossWeights, 0, tokens.length);
       const results = await session.run(pickFeeds(session, fixed, stateFeeds, feeds));
-      const gradients = names.map((name) => [name, hostFloats(results[gradientName(name)], name)] as const);
-      addScaled(sums, new Map(gradients), 1);
+      addGradients(sums, results);
       const [loss = Number.NaN] = hostFloats(results[lossNames.loss], lossNames.loss);
       return { loss, weight, tokenCount: tokens.length };
     },

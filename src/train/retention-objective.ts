@@ -8,7 +8,7 @@
  * pass gives inputs and targets alike (Locret, arXiv 2410.01805; TRIM-KV, arXiv 2512.03324).
  */
 
-import { differentiate, gradientName } from "../autodiff/differentiate.ts";
+import { differentiate } from "../autodiff/differentiate.ts";
 import { InvalidRequestError } from "../errors.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
 import { freeConstants } from "../graph/free-constants.ts";
@@ -25,8 +25,8 @@ import type { ModelFamily } from "../models/family.ts";
 import type { NamedTensors, Runtime, RuntimeSession } from "../runtime/runtime.ts";
 import { hostFloats } from "../runtime/tensor-memory.ts";
 import { hostTensor } from "../tensor/host-tensor.ts";
+import { addGradients } from "./add-gradients.ts";
 import type { Objective } from "./objective.ts";
-import { addScaled } from "./parameters.ts";
 import { firstFarPosition, TeacherAttentionWriter, teacherFeeds } from "./teacher-attention.ts";
 import { lossFeeds, lossNames } from "./training-graph.ts";
 import { describeWeights, pickFeeds, type WeightTensors } from "./weight-tensors.ts";
@@ -119,7 +119,6 @@ export async function createRetentionObjective(
   const { config, base, trained, contexts, lengthTokens, runtime } = options;
   const { geometry } = config;
   const session: RuntimeSession = await runtime.createSession(buildGraph(options), signal);
-  const names = [...trained.keys()];
   const scoreCount = memoryLayers(geometry).length * geometry.keyValueHeadCount;
   const fixed = { ...Object.fromEntries(base), ...Object.fromEntries(trained) };
   const ofContext = new Map<ContextSettings, NamedTensors>();
@@ -142,8 +141,7 @@ export async function createRetentionObjective(
       const tokenFeeds = lossFeeds(tokens, lossWeights, 0, lengthTokens, 1).feeds;
       const own = { ...feedsOf(context), [countedName]: hostTensor("float32", [1, lengthTokens], counted) };
       const results = await session.run(pickFeeds(session, fixed, tokenFeeds, own));
-      const gradients = names.map((name) => [name, hostFloats(results[gradientName(name)], name)] as const);
-      addScaled(sums, new Map(gradients), 1);
+      addGradients(sums, results);
       const [loss = Number.NaN] = hostFloats(results[lossNames.loss], lossNames.loss);
       const weight = counted.reduce((sum, value) => sum + value, 0) * scoreCount;
       return { loss, weight, tokenCount: lengthTokens };

@@ -2,14 +2,12 @@
  * The loss of tokens past the window, for what joins the memory to a frozen base.
  */
 
-import { gradientName } from "../autodiff/differentiate.ts";
 import { InvalidRequestError } from "../errors.ts";
 import { type ContextSettings, localCapacityTokens } from "../memory/geometry.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { hostFloats } from "../runtime/tensor-memory.ts";
+import { addGradients } from "./add-gradients.ts";
 import type { TrainingDocument } from "./data/document-source.ts";
 import type { DocumentLoss, Objective } from "./objective.ts";
-import { addScaled } from "./parameters.ts";
 import {
   createSegmentStage,
   type RunOutputs,
@@ -82,11 +80,7 @@ export function createSegmentObjective(options: SegmentOptions): SegmentObjectiv
       return localCapacityTokens(context) + segmentCount * context.segmentTokens;
     },
     accumulate(document, sums, step, signal) {
-      const add = (outputs: RunOutputs): void => {
-        const gradients = names.map((name) => [name, hostFloats(outputs[gradientName(name)], name)] as const);
-        addScaled(sums, new Map(gradients), 1);
-      };
-      return read("learn", document, step, add, signal);
+      return read("learn", document, step, (outputs) => addGradients(sums, outputs), signal);
     },
     measureFrozen: (document, step, signal) => read("frozen", document, step, () => {}, signal),
     [Symbol.asyncDispose]: () => stages[Symbol.asyncDispose](),

@@ -9,6 +9,7 @@
 import { differentiate } from "../autodiff/differentiate.ts";
 import { InvalidRequestError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
+import { pruneGraph } from "../graph/rewrite.ts";
 import { type ContextSettings, localCapacityTokens } from "../memory/geometry.ts";
 import { pastKeysName } from "../memory/local-attention.ts";
 import type { MemoryPolicy, MemoryState } from "../memory/policy.ts";
@@ -16,7 +17,7 @@ import type { NamedTensors, Runtime, RuntimeSession } from "../runtime/runtime.t
 import { hostFloats } from "../runtime/tensor-memory.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { DocumentLoss } from "./objective.ts";
-import { lossFeeds, lossNames, type RunShape, specializeForTraining } from "./training-graph.ts";
+import { lossNames, type RunShape, specializeForTraining, tokenFeeds } from "./training-graph.ts";
 import { pickFeeds } from "./weight-tensors.ts";
 
 /** Is a way to remember with the inference graph that it writes. */
@@ -33,7 +34,7 @@ export interface StageOptions {
   readonly fed: readonly string[];
   /** Names of the values of which the gradient of the loss is wanted. */
   readonly wanted: readonly string[];
-  /** Puts the loss on a graph that gives logits. */
+  /** Puts the loss on a graph, as its first output, in the place of the outputs that it is computed from. */
   readonly addLoss: (graph: Graph) => Graph;
   readonly runtime: Runtime;
 }
@@ -66,18 +67,15 @@ export async function createSegmentStage(options: StageOptions): Promise<Segment
   const { context, policy, inference } = model;
   const { sinkTokens, slotTokens, windowTokens, segmentTokens: tokens } = context;
   const capacity = localCapacityTokens(context);
-  const filling = {
-    tokens: capacity,
-    places: placesOf(policy, capacity),
-    path: "base",
-    logitRows: 1,
-  } as const;
+  const filling = { tokens: capacity, places: placesOf(policy, capacity), path: "base" } as const;
   const learning = { tokens, places: sinkTokens + slotTokens + windowTokens, path: "gated" } as const;
   const graphOf = (shape: RunShape): Graph => specializeForTraining(inference, policy, shape, fed);
+  const learnt = addLoss(graphOf(learning));
+  const others = learnt.outputs.flatMap(({ name }) => (name === lossNames.loss ? [] : [name]));
   const graphs = {
-    fill: graphOf(filling),
-    read: graphOf({ ...learning, logitRows: 1 }),
-    learn: differentiate(addLoss(graphOf(learning)), { loss: lossNames.loss, parameters: wanted }),
+    fill: pruneGraph(graphOf(filling), others),
+    read: pruneGraph(graphOf(learning), others),
+    learn: differentiate(learnt, { loss: lossNames.loss, parameters: wanted }),
     frozen: addLoss(graphOf({ ...learning, path: "base" })),
     commit: policy.buildCommitGraph(),
   };
@@ -111,6 +109,8 @@ export interface SegmentHooks {
     from: number,
     count: number,
   ): { readonly feeds: Record<string, HostTensor>; readonly weight: number };
+  /** Gives what runs without a loss are fed of `count` tokens from `from` on; their ids where it is left out. */
+  plainFeedsAt?(from: number, count: number): NamedTensors;
   /** Takes in what a run that learns gave. */
   onLearned(outputs: RunOutputs): void | Promise<void>;
   /** Takes in what every run gave for its tokens. */
@@ -134,9 +134,8 @@ export async function readSegments(
 ): Promise<DocumentLoss> {
   const state = policy.createState();
   const capacity = localCapacityTokens(context);
-  const unweighed = new Float32Array(tokens.length);
-  const plainFeeds = (from: number, count: number): NamedTensors =>
-    lossFeeds(tokens, unweighed, from, count, 1).feeds;
+  const idsAt = (from: number, count: number): NamedTensors => tokenFeeds(tokens, from, count);
+  const { plainFeedsAt = idsAt } = hooks;
   let [loss, weight] = [0, 0];
   const run = async (session: RuntimeSession, count: number, feeds: NamedTensors): Promise<RunOutputs> => {
     signal?.throwIfAborted();
@@ -146,14 +145,14 @@ export async function readSegments(
     return outputs;
   };
   try {
-    await run(fill, capacity, plainFeeds(0, capacity));
+    await run(fill, capacity, plainFeedsAt(0, capacity));
     for (let from = capacity; from < tokens.length; from += context.segmentTokens) {
       await state.commit(commit);
       hooks.onCommit?.(state);
       const count = Math.min(context.segmentTokens, tokens.length - from);
       const part = hooks.feedsAt(from, count);
       if (part.weight === 0) {
-        await run(read, count, plainFeeds(from, count));
+        await run(read, count, plainFeedsAt(from, count));
         continue;
       }
       const outputs = await run(learn, count, part.feeds);

@@ -6,15 +6,15 @@
  * The same network as in inference, over tokens that differ from head to head.
  */
 
-import { differentiate, gradientName, upstreamName } from "../autodiff/differentiate.ts";
+import { differentiate, upstreamName } from "../autodiff/differentiate.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import type { Graph, Value } from "../graph/graph.ts";
 import { type AttentionGeometry, memoryLayers } from "../memory/geometry.ts";
 import { slotBiasName } from "../memory/slot-attention.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { hostFloats } from "../runtime/tensor-memory.ts";
 import { hostTensor } from "../tensor/host-tensor.ts";
-import { addScaled, type NamedArrays } from "./parameters.ts";
+import { addGradients } from "./add-gradients.ts";
+import type { NamedArrays } from "./parameters.ts";
 import { pickFeeds, type WeightTensors } from "./weight-tensors.ts";
 
 const hiddenInput = "slot_hidden";
@@ -91,9 +91,8 @@ export async function createSlotBiasGradient(
         [upstreamName(slotBiasName)]: hostTensor("float32", [N, K, H / K, B], ofSlots),
       };
       const results = await session.run(pickFeeds(session, fixed, feeds));
-      const gradients = names.map((name) => [name, hostFloats(results[gradientName(name)], name)] as const);
       const own = new Map(names.map((name) => [name, sums.get(name) ?? new Float32Array()]));
-      addScaled(own, new Map(gradients), 1);
+      addGradients(own, results);
     },
     [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
   };

@@ -91,6 +91,18 @@ export function addCrossEntropy(graph: Graph): Graph {
   });
 }
 
+const int64 = (shape: readonly number[], at: (row: number) => number): HostTensor =>
+  hostTensor(
+    "int64",
+    shape,
+    BigInt64Array.from({ length: shape[0] ?? 0 }, (_, row) => BigInt(at(row))),
+  );
+
+/** Gives the ids of `count` tokens of a document, from `from` on. */
+export function tokenFeeds(tokens: Int32Array, from: number, count: number): Record<string, HostTensor> {
+  return { [inferenceNames.tokenIds]: int64([count], (row) => tokens[from + row] ?? 0) };
+}
+
 /**
  * Gives what a training graph is fed of the tokens of a document.
  * @param from the first token that the run reads; the token behind the last is the last label.
@@ -104,18 +116,12 @@ export function lossFeeds(
   count: number,
   logitRows: number = count,
 ): { readonly feeds: Record<string, HostTensor>; readonly weight: number } {
-  const int64 = (shape: readonly number[], at: (row: number) => number): HostTensor =>
-    hostTensor(
-      "int64",
-      shape,
-      BigInt64Array.from({ length: shape[0] ?? 0 }, (_, row) => BigInt(at(row))),
-    );
   const isLast = (row: number): boolean => from + row + 1 >= tokens.length;
   const weights = Float32Array.from({ length: count }, (_, row) =>
     isLast(row) ? 0 : (lossWeights[from + row + 1] ?? 0),
   );
   const feeds = {
-    [inferenceNames.tokenIds]: int64([count], (row) => tokens[from + row] ?? 0),
+    ...tokenFeeds(tokens, from, count),
     [inferenceNames.logitRows]: int64([logitRows], (row) => row),
     [lossNames.labels]: int64([count, 1], (row) => (isLast(row) ? 0 : (tokens[from + row + 1] ?? 0))),
     [lossNames.weights]: hostTensor("float32", [count, 1], weights),
