@@ -83,7 +83,11 @@ describe("edgeinfinite train gate --recipe attention-transfer", () => {
   });
 
   it.each<[string, string[], RegExp]>([
-    ["gates that are not shut", ["--gate-bias", "4", "--window", "40"], /step 0: the gates are not shut.*--gate-bias/],
+    [
+      "gates that are not shut",
+      ["--gate-bias", "4", "--window", "40"],
+      /step 0: the gates are not shut.*--gate-bias/,
+    ],
     ["a bias of slots", ["--slot-bias"], /--slot-bias says nothing to the recipe attention-transfer/],
     ["documents within the window", ["--length", "20"], /no segment lies behind/],
     ["documents longer than the teacher's", ["--length", "5000"], /longer than the teacher/],
