@@ -67,6 +67,7 @@ function formatPolicy({ context, memoryEstimate: { policy } }: Model): string {
     keydiff: "without an adapter, by KeyDiff: the keys that differ most",
     h2o: "by H2O: those that have received the most attention",
     snapkv: "by SnapKV: those that the last tokens before a commit looked at",
+    pyramidkv: "by PyramidKV: as SnapKV, with more slots in the first layers than in the last",
     streaming: "what is older is forgotten",
     full: "an ordinary cache",
   };

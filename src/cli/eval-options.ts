@@ -19,7 +19,7 @@ export const evalOptions = {
   policies: {
     type: "string",
     value: "P,…",
-    help: "ways to remember, side by side; default full, streaming, keydiff with --slots, and those with an adapter; infini without one, h2o and snapkv when named",
+    help: "ways to remember, side by side; default full, streaming, keydiff with --slots, and those with an adapter; infini without one, h2o, snapkv and pyramidkv when named",
   },
   "paper-adapter": { type: "string", value: "A", help: "the trained memory of the policy paper" },
   "plus-adapter": { type: "string", value: "A", help: "the trained memory of the policy plus" },

@@ -22,7 +22,7 @@ export const memoryOptions = {
   policy: {
     type: "string",
     value: "P",
-    help: "auto (the default), paper, plus, infini, keydiff, h2o, snapkv, streaming, or full: an ordinary cache, up to the trained length",
+    help: "auto (the default), paper, plus, infini, keydiff, h2o, snapkv, pyramidkv, streaming, or full: an ordinary cache, up to the trained length",
   },
   dtype: {
     type: "string",

@@ -48,7 +48,7 @@ describe("settings are refused", () => {
     [
       "an unknown policy",
       { policy: "infinite" },
-      /^policy: unknown, got "infinite", expected paper, plus, infini, keydiff, h2o, snapkv, streaming, full/,
+      /^policy: unknown, got "infinite", expected paper, plus, infini, keydiff, h2o, snapkv, pyramidkv, streaming, full/,
     ],
     ["a policy by an object's own name", { policy: "toString" }, /^policy: unknown/],
     [

@@ -64,7 +64,7 @@ async function differenceToOneCall(model: Model, path: readonly Step[], seed: nu
   return largestDifference(logitsOf(cut), logitsOf(whole));
 }
 
-describe.each(["paper", "plus", "infini", "keydiff", "h2o", "snapkv", "streaming"] as const)(
+describe.each(["paper", "plus", "infini", "keydiff", "h2o", "snapkv", "pyramidkv", "streaming"] as const)(
   "under the policy %s",
   (policy: PolicyName) => {
     it("logits do not depend on how the stream was cut, for any S, B, W and T", async () => {
@@ -116,7 +116,7 @@ describe("under the policy full", () => {
 });
 
 describe("one token at a time", () => {
-  it.each(["paper", "plus", "infini", "keydiff", "h2o", "snapkv", "streaming", "full"] as const)(
+  it.each(["paper", "plus", "infini", "keydiff", "h2o", "snapkv", "pyramidkv", "streaming", "full"] as const)(
     "gives at every length what one call to there gives: %s",
     async (policy) => {
       const slotTokens = keepsSlots(policy) ? 3 : 0;

@@ -29,7 +29,7 @@ export interface MemoryOptions {
    * How sessions remember: `paper` and `plus` need an adapter trained for it, `infini` (Infini-attention) has gates that
    * are 1.8% open without one, `keydiff` keeps the `slotTokens` tokens a
    * head whose keys differ most, `h2o` those that have received the most attention, `snapkv` those that the last
-   * queries looked at, `streaming` forgets what leaves the window, `full` is an ordinary KV cache within the trained
+   * queries looked at, `pyramidkv` so too, in the first layers more than in the last, `streaming` forgets what leaves the window, `full` is an ordinary KV cache within the trained
    * length. By default the adapter's; without one `keydiff` if there are slots, else `streaming`. A model with
    * learned positions runs under `full` alone.
    */

@@ -68,7 +68,7 @@ describe("routing", () => {
   });
 
   it("gives the base model's logits, bit for bit, until slots are filled at the first commit", async () => {
-    for (const policy of ["plus", "keydiff", "h2o", "snapkv"] as const) {
+    for (const policy of ["plus", "keydiff", "h2o", "snapkv", "pyramidkv"] as const) {
       await using model = await loadTiny(policy);
       expect(localCapacityTokens(model.context)).toBe(C);
       for (const pieces of [

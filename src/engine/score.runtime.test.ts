@@ -4,7 +4,17 @@ import { bitsOf, largestDifference, loadTiny, logitsOf, tinyIds } from "../../te
 import type { Model } from "./model.ts";
 import type { ScoreResult } from "./score.ts";
 
-const policies = ["paper", "plus", "infini", "keydiff", "h2o", "snapkv", "streaming", "full"] as const;
+const policies = [
+  "paper",
+  "plus",
+  "infini",
+  "keydiff",
+  "h2o",
+  "snapkv",
+  "pyramidkv",
+  "streaming",
+  "full",
+] as const;
 
 /** Float32 sums in another order: a few units of the sixth digit of logits of order 1 to 10. */
 const tolerance = 1e-4;

@@ -30,21 +30,23 @@ let infini: Model;
 let keydiff: Model;
 let h2o: Model;
 let snapkv: Model;
+let pyramidkv: Model;
 let streaming: Model;
 let full: Model;
 let all: readonly Model[];
 beforeAll(async () => {
-  [paper, plus, infini, keydiff, h2o, snapkv, streaming, full] = await Promise.all([
+  [paper, plus, infini, keydiff, h2o, snapkv, pyramidkv, streaming, full] = await Promise.all([
     loadTiny("paper"),
     loadTiny("plus"),
     loadTiny("infini"),
     loadTiny("keydiff"),
     loadTiny("h2o"),
     loadTiny("snapkv"),
+    loadTiny("pyramidkv"),
     loadTiny("streaming"),
     loadTiny("full"),
   ]);
-  all = [paper, plus, infini, keydiff, h2o, snapkv, streaming, full];
+  all = [paper, plus, infini, keydiff, h2o, snapkv, pyramidkv, streaming, full];
 });
 afterAll(async () => {
   await Promise.all(all.map((model) => model.dispose()));
@@ -175,7 +177,7 @@ describe("a clone", () => {
   });
 
   it("diverges from before its sinks are filled, and keeps its own", async () => {
-    for (const model of [paper, plus, infini, keydiff, h2o, snapkv, streaming]) {
+    for (const model of [paper, plus, infini, keydiff, h2o, snapkv, pyramidkv, streaming]) {
       const session = await sessionOf(model, 1);
       const twin = session.clone();
       const [ids, otherIds] = [tinyIds(C + 2 * T, 4), tinyIds(C + 2 * T, 5)];

@@ -37,6 +37,17 @@ describe("the logits of policies with slots are those of the definition", () => 
         context: { sinkTokens: 0, slotTokens: 9, windowTokens: 3, segmentTokens: 8 },
       },
     ],
+    ["pyramidkv", { options: { tied: false }, policy: "pyramidkv" }],
+    ["pyramidkv in pieces", { options: {}, policy: "pyramidkv", pieceTokens: 29 }],
+    [
+      "pyramidkv of slots that many commits fill, some layers without rotary embedding",
+      {
+        options: { modelType: "smollm3", layerCount: 5 },
+        policy: "pyramidkv",
+        pieceTokens: 4,
+        context: { sinkTokens: 0, slotTokens: 20, windowTokens: 3, segmentTokens: 6 },
+      },
+    ],
     ["plus", { options: { tied: false }, policy: "plus" }],
     ["plus in pieces", { options: {}, policy: "plus", pieceTokens: 13 }],
     [

@@ -52,11 +52,11 @@ class FullState implements MemoryState {
   }
 
   feeds(tokenCount: number): NamedTensors {
-    return localAttentionFeeds(this.#geometry, this.#cache, this.lengthTokens, tokenCount);
+    return localAttentionFeeds(this.#geometry, () => this.#cache, this.lengthTokens, tokenCount);
   }
 
   absorb(outputs: NamedTensors, tokenCount: number): void {
-    absorbLocal(this.#geometry, this.#cache, outputs, tokenCount);
+    absorbLocal(this.#geometry, () => this.#cache, outputs, tokenCount);
   }
 
   commit(): Promise<void> {

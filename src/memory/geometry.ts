@@ -15,6 +15,8 @@ export interface AttentionKind {
   readonly rotaryScale: number;
   /** Positions that a token attends to, itself the last of them; Infinity: all before it. */
   readonly windowTokens: number;
+  /** Slots that layers of this kind keep, where a policy gives layers different numbers of them. */
+  readonly slotTokens?: number;
 }
 
 /** Describes the attention of a decoder. */

@@ -33,7 +33,7 @@ export function movedLayers(geometry: AttentionGeometry, context: ContextSetting
 export const keptKeysName = (layer: number): string => `kept_keys.${layer}`;
 
 /** Undoes the rotation of rows that lie one a position from 0 on: `[heads, rows, D]`, in place. */
-function unrotateRows(keys: Float32Array, rows: number, headSize: number, tables: RotaryArrays): void {
+export function unrotateRows(keys: Float32Array, rows: number, headSize: number, tables: RotaryArrays): void {
   const { cos, sin } = tables;
   const pairs = cos.length / rows;
   for (let start = 0; start < keys.length; start += headSize) {

@@ -48,7 +48,7 @@ export const newValuesName = (layer: number): string => `new_values.${layer}`;
 /** Tells whether an output holds rows that the cache takes in, so that they can stay where it lies. */
 export const isNewRows = (output: string): boolean => /^new_(?:keys|values)\./.test(output);
 /** Names an input that differs between kinds of layers; those of the first kind have the plain name. */
-const kindName = (name: string, kind: number): string => (kind === 0 ? name : `${name}.${kind}`);
+export const kindName = (name: string, kind: number): string => (kind === 0 ? name : `${name}.${kind}`);
 
 /** What a kind of layers is fed besides its cache: kinds that are alike in it share it. */
 interface KindInputs {
@@ -56,18 +56,29 @@ interface KindInputs {
   readonly rotary: number | undefined;
   /** The kind whose masks it uses. */
   readonly mask: number;
+  /** The kind with whose layers it has as many places in the cache. */
+  readonly places: number;
 }
 
 function inputsOfKind({ kinds }: AttentionGeometry, kind: AttentionKind): KindInputs {
-  const { inverseFrequencies, rotaryScale, windowTokens } = kind;
+  const { inverseFrequencies, rotaryScale, windowTokens, slotTokens } = kind;
   const rotary = kinds.findIndex(
     (other) => other.inverseFrequencies === inverseFrequencies && other.rotaryScale === rotaryScale,
   );
   return {
     rotary: inverseFrequencies.length === 0 ? undefined : rotary,
-    mask: kinds.findIndex((other) => other.windowTokens === windowTokens),
+    mask: kinds.findIndex((other) => other.windowTokens === windowTokens && other.slotTokens === slotTokens),
+    places: kinds.findIndex((other) => other.slotTokens === slotTokens),
   };
 }
+
+/** Returns the kind with whose layers a layer has as many places in the cache. */
+export function placesKindOf(geometry: AttentionGeometry, layer: number): number {
+  return inputsOfKind(geometry, kindOfLayer(geometry, layer)).places;
+}
+
+/** Returns the places of the past of a kind's layers. */
+export const placesOfKind = (kind: number): Dim => (kind === 0 ? placesSymbol : `${placesSymbol}${kind}`);
 
 /** Is the rotation of the new tokens: `[T, 1, n]` each. */
 interface Rotation {
@@ -102,6 +113,8 @@ export interface AttentionParts {
   /** `[T, K, D]`. */
   readonly newValues: Value;
   readonly masks: MaskInputs;
+  /** P. */
+  readonly places: Dim;
   /** Whether T is 1. */
   readonly isSingle: Value;
   /** int64 `[2]`: P and T. */
@@ -133,7 +146,7 @@ function attendSingle(b: GraphBuilder, geometry: AttentionGeometry, parts: Atten
   const scoresOf = (keys: Value): Value => b.matMul(grouped, b.transpose(keys, [0, 1, 3, 2]));
   const pastScores = b.add(scoresOf(pastKeys), masks.past);
   const weights = b.softmax(b.concat([pastScores, scoresOf(newKeys)], 3), 3);
-  const [past = weights, recent = weights] = b.split(weights, 3, [placesSymbol, T], parts.splitSizes);
+  const [past = weights, recent = weights] = b.split(weights, 3, [parts.places, T], parts.splitSizes);
   const output = b.add(b.matMul(past, pastValues), b.matMul(recent, newValues));
   const outputs = [b.reshape(output, [T, H * D])];
   return [...outputs, ...[newKeys, newValues].map((x) => b.reshape(x, [K, T, D]))];
@@ -147,7 +160,7 @@ function attendMany(b: GraphBuilder, geometry: AttentionGeometry, parts: Attenti
   const newKeys = headsFirst(parts.newKeys, K);
   const newValues = headsFirst(parts.newValues, K);
   const joined = (past: Value, recent: Value): Value =>
-    b.reshape(b.concat([past, b.reshape(recent, [K, 1, T, D])], 2), [1, K, addDims(placesSymbol, T), D]);
+    b.reshape(b.concat([past, b.reshape(recent, [K, 1, T, D])], 2), [1, K, addDims(parts.places, T), D]);
   const attention = b.attention(
     b.reshape(headsFirst(query, H), [1, H, T, D]),
     joined(pastKeys, newKeys),
@@ -180,7 +193,7 @@ export class LocalAttentionWriter {
   readonly #geometry: AttentionGeometry;
   readonly #rotary = new Map<number, RotaryInputs>();
   readonly #masks = new Map<number, MaskInputs>();
-  readonly #splitSizes: Value;
+  readonly #splitSizes = new Map<number, Value>();
   readonly #isSingle: Value;
   readonly #outputs: Value[] = [];
   /** int64 `[T]`, for models that have learned their positions. */
@@ -190,12 +203,13 @@ export class LocalAttentionWriter {
     this.#builder = builder;
     this.#geometry = geometry;
     geometry.kinds.forEach((kind, index) => {
-      const { rotary, mask } = inputsOfKind(geometry, kind);
+      const { rotary, mask, places } = inputsOfKind(geometry, kind);
       if (rotary === index) this.#rotary.set(index, this.#declareRotary(index, kind));
-      if (mask === index) this.#masks.set(index, this.#declareMasks(index));
+      if (mask === index) this.#masks.set(index, this.#declareMasks(index, placesOfKind(places)));
     });
     if (geometry.hasLearnedPositions) this.positions = builder.input(positionsName, "int64", [tokensSymbol]);
-    this.#splitSizes = builder.input("split_sizes", "int64", [2]);
+    for (const places of new Set(geometry.kinds.map((kind) => inputsOfKind(geometry, kind).places)))
+      this.#splitSizes.set(places, builder.input(kindName("split_sizes", places), "int64", [2]));
     this.#isSingle = builder.input("is_single_token", "bool", []);
   }
 
@@ -211,11 +225,11 @@ export class LocalAttentionWriter {
     return { keys, queries: { cos: b.mul(keys.cos, scale), sin: b.mul(keys.sin, scale) }, isScaling: true };
   }
 
-  #declareMasks(index: number): MaskInputs {
-    const places = addDims(placesSymbol, tokensSymbol);
+  #declareMasks(index: number, places: Dim): MaskInputs {
+    const width = addDims(places, tokensSymbol);
     return {
-      past: this.#builder.input(kindName(pastMaskName, index), "float32", [placesSymbol]),
-      causal: this.#builder.input(kindName("mask", index), "float32", [tokensSymbol, places]),
+      past: this.#builder.input(kindName(pastMaskName, index), "float32", [places]),
+      causal: this.#builder.input(kindName("mask", index), "float32", [tokensSymbol, width]),
     };
   }
 
@@ -239,21 +253,24 @@ export class LocalAttentionWriter {
   ): readonly Value[] {
     const b = this.#builder;
     const { queryHeadCount: H, keyValueHeadCount: K, headSize: D, scoreScale } = this.#geometry;
-    const { rotary, mask } = inputsOfKind(this.#geometry, kindOfLayer(this.#geometry, layer));
-    const masks = this.#masks.get(mask);
+    const ofKind = inputsOfKind(this.#geometry, kindOfLayer(this.#geometry, layer));
+    const { rotary, mask } = ofKind;
+    const [masks, splitSizes] = [this.#masks.get(mask), this.#splitSizes.get(ofKind.places)];
     const tables = rotary === undefined ? undefined : this.#rotary.get(rotary);
-    if (masks === undefined)
+    if (masks === undefined || splitSizes === undefined)
       throw new InternalError({ where: `layer ${layer}`, what: "no mask was declared" });
+    const places = placesOfKind(ofKind.places);
     const scaled = tables?.isScaling === true ? query : b.mul(query, b.scalar(scoreScale));
     const parts: AttentionParts = {
       query: this.#rotate(scaled, H, tables?.queries),
-      pastKeys: b.input(pastKeysName(layer), "float32", [K, 1, placesSymbol, D]),
-      pastValues: b.input(pastValuesName(layer), "float32", [K, 1, placesSymbol, D]),
+      pastKeys: b.input(pastKeysName(layer), "float32", [K, 1, places, D]),
+      pastValues: b.input(pastValuesName(layer), "float32", [K, 1, places, D]),
       newKeys: this.#rotate(key, K, tables?.keys),
       newValues: value,
       masks,
+      places,
       isSingle: this.#isSingle,
-      splitSizes: this.#splitSizes,
+      splitSizes,
     };
     const names = [`attention.${layer}`, newKeysName(layer), newValuesName(layer)];
     const [output = value, newKeys = value, newValues = value, ...others] = write(parts, names);
@@ -330,26 +347,31 @@ export function localSwitches(tokenCount: number): Record<string, HostTensor> {
   return { is_single_token: hostTensor("bool", [], Uint8Array.of(tokenCount === 1 ? 1 : 0)) };
 }
 
+/** Gives the cache that holds a layer. */
+export type CacheOf = (layer: number) => LocalCache;
+
 /**
  * Gives what local attention is fed.
  * @param firstPosition rotary position of the first new token.
  */
 export function localAttentionFeeds(
   geometry: AttentionGeometry,
-  cache: LocalCache,
+  cacheOf: CacheOf,
   firstPosition: number,
   tokenCount: number,
 ): Record<string, Tensor> {
-  const feeds: Record<string, Tensor> = {
-    split_sizes: hostTensor("int64", [2], BigInt64Array.of(BigInt(cache.places), BigInt(tokenCount))),
-    ...localSwitches(tokenCount),
-  };
+  const feeds: Record<string, Tensor> = localSwitches(tokenCount);
   if (geometry.hasLearnedPositions) {
     const positions = BigInt64Array.from({ length: tokenCount }, (_, row) => BigInt(firstPosition + row));
     feeds[positionsName] = hostTensor("int64", [tokenCount], positions);
   }
   geometry.kinds.forEach((kind, index) => {
-    const { rotary, mask } = inputsOfKind(geometry, kind);
+    const { rotary, mask, places } = inputsOfKind(geometry, kind);
+    const cache = cacheOf(geometry.layerKinds.indexOf(index));
+    if (places === index) {
+      const sizes = BigInt64Array.of(BigInt(cache.places), BigInt(tokenCount));
+      feeds[kindName("split_sizes", index)] = hostTensor("int64", [2], sizes);
+    }
     if (rotary === index) {
       const { cos, sin } = rotaryTables(kind, firstPosition, tokenCount);
       feeds[kindName("rotary_cos", index)] = cos;
@@ -362,26 +384,27 @@ export function localAttentionFeeds(
     }
   });
   for (let layer = 0; layer < geometry.layerCount; layer++) {
-    feeds[pastKeysName(layer)] = cache.keys(layer);
-    feeds[pastValuesName(layer)] = cache.values(layer);
+    feeds[pastKeysName(layer)] = cacheOf(layer).keys(layer);
+    feeds[pastValuesName(layer)] = cacheOf(layer).values(layer);
   }
   return feeds;
 }
 
-/** Writes the new keys and values of a run into the cache. */
+/** Writes the new keys and values of a run into the cache of each layer. */
 export function absorbLocal(
   geometry: AttentionGeometry,
-  cache: LocalCache,
+  cacheOf: CacheOf,
   outputs: NamedTensors,
   tokenCount: number,
 ): void {
-  cache.reserve(tokenCount);
+  const caches = new Set(geometry.layerKinds.map((_, layer) => cacheOf(layer)));
+  for (const cache of caches) cache.reserve(tokenCount);
   for (let layer = 0; layer < geometry.layerCount; layer++) {
     const [keys, values] = [outputs[newKeysName(layer)], outputs[newValuesName(layer)]];
     if (keys === undefined || values === undefined) {
       throw new InternalError({ where: `layer ${layer}`, what: "no new rows came out" });
     }
-    cache.write(layer, keys, values, tokenCount);
+    cacheOf(layer).write(layer, keys, values, tokenCount);
   }
-  cache.advance(tokenCount);
+  for (const cache of caches) cache.advance(tokenCount);
 }

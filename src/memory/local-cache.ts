@@ -28,6 +28,8 @@ export interface LocalCacheOptions {
   readonly settledTokens: number;
   /** Places to allocate at first; buffers double when they are full. The capacity when not given. */
   readonly initialTokens?: number;
+  /** The layers it holds, ascending; all where not given. */
+  readonly layers?: readonly number[];
 }
 
 /** Is what one layer holds. */
@@ -36,7 +38,7 @@ interface LayerBuffers {
   readonly values: TensorBuffer;
 }
 
-/** Holds exact keys and values of every layer. */
+/** Holds exact keys and values of layers. L below counts those it holds. */
 export class LocalCache {
   readonly #geometry: AttentionGeometry;
   readonly #options: LocalCacheOptions;
@@ -64,7 +66,7 @@ export class LocalCache {
     this.#places = this.#placesFor(0);
     this.#allocatedPlaces = Math.max(this.#places, options.initialTokens ?? options.capacityTokens);
     const length = this.#lengthFor(this.#allocatedPlaces);
-    this.#layers = Array.from({ length: geometry.layerCount }, () => ({
+    this.#layers = Array.from({ length: options.layers?.length ?? geometry.layerCount }, () => ({
       keys: memory.allocate(length),
       values: memory.allocate(length),
     }));
@@ -101,7 +103,8 @@ export class LocalCache {
   }
 
   #layer(layerIndex: number): LayerBuffers {
-    const layer = this.#layers[layerIndex];
+    const { layers } = this.#options;
+    const layer = this.#layers[layers === undefined ? layerIndex : layers.indexOf(layerIndex)];
     if (layer !== undefined) return layer;
     throw new InternalError({ where: "LocalCache", what: "no such layer", got: layerIndex });
   }
@@ -270,8 +273,9 @@ export class LocalCache {
   import(keys: Float32Array, values: Float32Array, usedTokens: number): void {
     this.reserve(usedTokens);
     const size = this.#lengthFor(usedTokens);
-    for (let layer = 0; layer < this.#layers.length; layer++) {
-      const range = [layer * size, (layer + 1) * size] as const;
+    for (let index = 0; index < this.#layers.length; index++) {
+      const range = [index * size, (index + 1) * size] as const;
+      const layer = this.#options.layers?.[index] ?? index;
       this.write(layer, keys.subarray(...range), values.subarray(...range), usedTokens);
     }
     this.advance(usedTokens);

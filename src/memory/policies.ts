@@ -9,6 +9,7 @@ import { type AttentionGeometry, type ContextSettings, memoryLayers } from "./ge
 import { createHeavyHitterPolicy } from "./h2o.ts";
 import { createInfiniPolicy } from "./infini.ts";
 import type { MemoryPolicy, PolicyName } from "./policy.ts";
+import { createPyramidPolicy } from "./pyramidkv.ts";
 import { createPaperPolicy, createStreamingPolicy } from "./segmented-policies.ts";
 import { createKeyDifferencePolicy, createPlusPolicy } from "./slot-policies.ts";
 import { createSnapPolicy } from "./snapkv.ts";
@@ -70,6 +71,10 @@ const makers: { readonly [Name in PolicyName]: (request: PolicyRequest) => Memor
     assertMemoryLayers("snapkv", geometry);
     return createSnapPolicy(geometry, context);
   },
+  pyramidkv({ geometry, context }) {
+    assertMemoryLayers("pyramidkv", geometry);
+    return createPyramidPolicy(geometry, context);
+  },
   streaming: ({ geometry, context }) => createStreamingPolicy(geometry, context),
   full: ({ geometry, context }) => createFullPolicy(geometry, context.segmentTokens),
 };
@@ -89,7 +94,7 @@ function assertEndless(name: PolicyName, { maxPositions, hasLearnedPositions }: 
 /** Lists the policies. */
 export const policyNames: readonly PolicyName[] = Object.keys(makers) as PolicyName[];
 
-const withSlots: ReadonlySet<string> = new Set<PolicyName>(["plus", "keydiff", "h2o", "snapkv"]);
+const withSlots: ReadonlySet<string> = new Set<PolicyName>(["plus", "keydiff", "h2o", "snapkv", "pyramidkv"]);
 
 /** Tells whether a policy has retained slots. @param name what a user gave as one. */
 export function keepsSlots(name: string): boolean {

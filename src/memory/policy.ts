@@ -12,7 +12,16 @@ import type { NamedTensors, RuntimeSession } from "../runtime/runtime.ts";
 import type { Tensor, TensorMemory } from "../runtime/tensor-memory.ts";
 
 /** Names a policy. */
-export type PolicyName = "paper" | "plus" | "infini" | "keydiff" | "h2o" | "snapkv" | "streaming" | "full";
+export type PolicyName =
+  | "paper"
+  | "plus"
+  | "infini"
+  | "keydiff"
+  | "h2o"
+  | "snapkv"
+  | "pyramidkv"
+  | "streaming"
+  | "full";
 
 /** Is what one layer's attention works on, none of it rotated. */
 export interface AttentionInputs {

@@ -16,8 +16,9 @@ import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
 import { type AttentionGeometry, memoryLayers } from "./geometry.ts";
 import {
   type AttentionParts,
+  kindName,
   LocalAttentionWriter,
-  placesSymbol,
+  placesKindOf,
   tokensSymbol,
   writeAttention,
   writeHeadsFirst,
@@ -27,8 +28,11 @@ import type { NumberArray } from "./token-numbers.ts";
 
 /** Names the input with the weight of each new query, float32 `[T]`. */
 const queryWeightsName = "query_weights";
-/** Names the output with what every place received, `[N, K, P + T]`: places of the cache, then the new tokens. */
-export const receivedAttentionName = "received_attention";
+/**
+ * Names the output with what every place received, `[N, K, P + T]`: places of the cache, then the new tokens. One a kind
+ * of layers that have as many places.
+ */
+export const receivedAttentionName = (kind: number): string => kindName("received_attention", kind);
 
 /** Says how tokens are scored by the attention that they receive. */
 export interface AttentionScoring {
@@ -44,17 +48,17 @@ export interface AttentionScoring {
 function writeReceived(
   b: GraphBuilder,
   { queryHeadCount: H, keyValueHeadCount: K, headSize: D }: AttentionGeometry,
-  { query, pastKeys, masks }: AttentionParts,
+  { query, pastKeys, masks, places }: AttentionParts,
   newKeys: Value,
   queryWeights: Value,
 ): Value {
-  const [T, places] = [tokensSymbol, addDims(placesSymbol, tokensSymbol)];
+  const T = tokensSymbol;
   const grouped = b.reshape(writeHeadsFirst(b, query, H, D), [K, H / K, T, D]);
   const keys = b.concat([pastKeys, b.reshape(newKeys, [K, 1, T, D])], 2);
   const scores = b.matMul(grouped, b.transpose(keys, [0, 1, 3, 2]));
   const weights = b.softmax(b.add(scores, masks.causal), 3);
   const received = b.matMul(b.reshape(queryWeights, [1, T]), weights);
-  return b.reshape(b.reduceMean(received, [1], false), [1, K, places]);
+  return b.reshape(b.reduceMean(received, [1], false), [1, K, addDims(places, T)]);
 }
 
 /** Begins local attention that tells what every place receives in the layers that keep slots. */
@@ -62,7 +66,7 @@ export function beginReceivedAttention(b: GraphBuilder, geometry: AttentionGeome
   const local = new LocalAttentionWriter(b, geometry);
   const queryWeights = b.input(queryWeightsName, "float32", [tokensSymbol]);
   const withSlots = new Set(memoryLayers(geometry));
-  const received: Value[] = [];
+  const received = new Map<number, Value[]>();
   return {
     positions: local.positions,
     attend(layer, inputs) {
@@ -72,10 +76,14 @@ export function beginReceivedAttention(b: GraphBuilder, geometry: AttentionGeome
         const [, newKeys = parts.newKeys] = written;
         return [...written, writeReceived(b, geometry, parts, newKeys, queryWeights)];
       });
-      if (ofLayer !== undefined) received.push(ofLayer);
+      const kind = placesKindOf(geometry, layer);
+      if (ofLayer !== undefined) received.set(kind, [...(received.get(kind) ?? []), ofLayer]);
       return output;
     },
-    finish: () => [...local.finish(), b.named(receivedAttentionName, b.concat(received, 0))],
+    finish: () => [
+      ...local.finish(),
+      ...[...received].map(([kind, layers]) => b.named(receivedAttentionName(kind), b.concat(layers, 0))),
+    ],
   };
 }
 

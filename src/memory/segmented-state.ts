@@ -122,13 +122,13 @@ export class SegmentedState implements MemoryState {
   }
 
   feeds(tokenCount: number): NamedTensors {
-    const feeds = localAttentionFeeds(this.#geometry, this.#cache, this.#length, tokenCount);
+    const feeds = localAttentionFeeds(this.#geometry, () => this.#cache, this.#length, tokenCount);
     if (this.#memory === undefined) return feeds;
     return { ...feeds, ...this.#memory.feeds(), ...memorySwitch(this.path) };
   }
 
   absorb(outputs: NamedTensors, tokenCount: number): void {
-    absorbLocal(this.#geometry, this.#cache, outputs, tokenCount);
+    absorbLocal(this.#geometry, () => this.#cache, outputs, tokenCount);
     this.#length += tokenCount;
     if (this.path === "gated" && gateOpeningName in outputs) {
       for (const [layer, mean] of hostFloats(outputs[gateOpeningName], gateOpeningName).entries())

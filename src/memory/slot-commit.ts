@@ -25,7 +25,8 @@ import { type RotaryTables, rotaryTables } from "./rotary.ts";
 const chosenName = "chosen_rows";
 /** Names the input of the shares that are written into the linear memory, `[N, K, B + T]`: 0 of what stays. */
 const sharesName = "leaving_shares";
-const tableName = (use: "rotate" | "unrotate", table: "cos" | "sin", kind: number): string =>
+/** Names the input of a kind's table for rows that are rotated to where they go, or back from where they were. */
+export const tableName = (use: "rotate" | "unrotate", table: "cos" | "sin", kind: number): string =>
   `${use}_${table}.${kind}`;
 /** Names the output of a layer's keys of sinks and slots, rotated anew, `[K, rows, D]`; the slots' alone where nothing is rotated. */
 export const movedKeysName = (layer: number): string => `moved_keys.${layer}`;

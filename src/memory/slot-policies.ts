@@ -200,7 +200,7 @@ export function createPlusPolicy(
 }
 
 /** Refuses to remember nothing. */
-function assertSlots(name: PolicyName, { slotTokens }: ContextSettings): void {
+export function assertSlots(name: PolicyName, { slotTokens }: ContextSettings): void {
   if (slotTokens > 0) return;
   throw new InvalidRequestError({
     where: "context.slotTokens",
@@ -211,7 +211,6 @@ function assertSlots(name: PolicyName, { slotTokens }: ContextSettings): void {
   });
 }
 
-/** What every token carries that is chosen by a score alone. */
 /** Describes slots with a score and nothing besides. */
 function scoredAlone(
   geometry: AttentionGeometry,

@@ -203,7 +203,7 @@ export class SlotState implements MemoryState {
     const { cache, memory, keySums } = this.#parts;
     const roomTokens = localCapacityTokens(context) - cache.usedTokens;
     return {
-      ...localAttentionFeeds(geometry, cache, this.#length, tokenCount),
+      ...localAttentionFeeds(geometry, () => cache, this.#length, tokenCount),
       ...memory?.feeds(),
       ...(hasGatedPath(this.#design) && memorySwitch(this.path)),
       ...keySums?.feeds(tokenCount),
@@ -238,9 +238,9 @@ export class SlotState implements MemoryState {
     const { geometry, attentionScoring } = this.#design;
     const { cache, numbers, gateSums, keySums } = this.#parts;
     const { usedTokens: heldTokens, places } = cache;
-    const name = attentionScoring === undefined ? tokenNumbersName : receivedAttentionName;
+    const name = attentionScoring === undefined ? tokenNumbersName : receivedAttentionName(0);
     const newNumbers = hostFloats(outputs[name], name);
-    absorbLocal(geometry, cache, outputs, tokenCount);
+    absorbLocal(geometry, () => cache, outputs, tokenCount);
     if (attentionScoring === undefined) numbers.write(newNumbers, heldTokens, tokenCount);
     else numbers.add(newNumbers, { places, heldTokens, tokenCount });
     keySums?.absorb(outputs);

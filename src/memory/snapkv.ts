@@ -5,7 +5,8 @@
  *   kept: the highest of pool(C) a head, pool the maximum (or the mean) over 7 neighbours, itself in the middle
  *
  * The paper does it once, at the end of a prompt, with the prompt's last tokens as the observation window; its code has
- * both ways of pooling (kernel 5 where nothing is said). A stream has no end, so here every commit does it, with the last
+ * both ways of pooling (kernel 5 where nothing is said). Its LongBench runs have the maximum over 7 and a window of 32,
+ * as here; other experiments have 5 and 16, or 13 and 64. A stream has no end, so here every commit does it, with the last
  * queries before that commit: as many as the paper's 32, where window and segment are as long. Nobody has asked anything
  * then: what a question would look at is known only where it happens to lie in the observation, and what a commit drops
  * is gone. Pooled are the candidates, slots and the T oldest local tokens, in stream order; sinks and window stay in any
@@ -14,6 +15,7 @@
 
 import type { AttentionGeometry, ContextSettings } from "./geometry.ts";
 import type { MemoryPolicy } from "./policy.ts";
+import type { AttentionScoring } from "./received-attention.ts";
 import { createAttentionPolicy } from "./slot-policies.ts";
 import type { NumberArray } from "./token-numbers.ts";
 
@@ -28,14 +30,19 @@ function poolHighest(received: NumberArray): NumberArray {
   );
 }
 
+/** Returns how the last queries before a commit score tokens. */
+export function observationScoring({ windowTokens, segmentTokens }: ContextSettings): AttentionScoring {
+  return {
+    observedTokens: Math.min(mostObserved, windowTokens, segmentTokens),
+    isCumulative: false,
+    scoreCandidates: poolHighest,
+  };
+}
+
 /**
  * Creates the policy that keeps in its slots what the last queries before a commit look at.
  * @throws {@link InvalidRequestError} without slots.
  */
 export function createSnapPolicy(geometry: AttentionGeometry, context: ContextSettings): MemoryPolicy {
-  return createAttentionPolicy("snapkv", geometry, context, {
-    observedTokens: Math.min(mostObserved, context.windowTokens, context.segmentTokens),
-    isCumulative: false,
-    scoreCandidates: poolHighest,
-  });
+  return createAttentionPolicy("snapkv", geometry, context, observationScoring(context));
 }

@@ -16,7 +16,7 @@ import {
   type TinyModelOptions,
 } from "../../src/testing/tiny-model.ts";
 import { type OracleContext, readOracleModel, StreamOracle } from "./edgeinfinite-oracle.ts";
-import { SlotOracle, slotChoiceOf } from "./slot-oracle.ts";
+import { SlotOracle, slotChoiceOf, slotsOfLayers } from "./slot-oracle.ts";
 
 /** Loads a model on the device under test. */
 export type LoadOnDevice = (folder: ModelFolder, options: LoadOptions) => Promise<Model>;
@@ -53,7 +53,10 @@ function loadSmall(load: LoadOnDevice, policy: PolicyName, options: TinyModelOpt
 async function createOracle(folder: ModelFolder, policy: PolicyName): Promise<StreamOracle | SlotOracle> {
   const model = await readOracleModel(folder, adapterFolder(policy));
   const own = contextOf(policy);
-  if (own.slotTokens > 0) return new SlotOracle(model, own, slotChoiceOf(policy));
+  if (own.slotTokens > 0) {
+    const budgets = slotsOfLayers(policy, model.decoder.layerCount, own.slotTokens);
+    return new SlotOracle(model, own, slotChoiceOf(policy), budgets);
+  }
   return new StreamOracle(
     model,
     policy === "full" ? { ...own, windowTokens: Number.POSITIVE_INFINITY } : own,
@@ -102,6 +105,7 @@ function describeDefinition(load: LoadOnDevice, tolerance: number): void {
     ["keydiff", 13],
     ["h2o", 13],
     ["snapkv", 13],
+    ["pyramidkv", 13],
     ["streaming", 29],
     ["full", 5],
   ])("gives the logits of the definition: policy %s, pieces of %i", async ([policy, piece], { annotate }) => {
@@ -131,6 +135,7 @@ function describeSessions(load: LoadOnDevice, tolerance: number): void {
       ["keydiff", 55],
       ["h2o", 55],
       ["snapkv", 55],
+      ["pyramidkv", 55],
     ] as const) {
       await using model = await loadSmall(load, policy);
       const session = model.createSession();

@@ -18,7 +18,7 @@ import {
   readOracleModel,
   StreamOracle,
 } from "./edgeinfinite-oracle.ts";
-import { SlotOracle, slotChoiceOf } from "./slot-oracle.ts";
+import { SlotOracle, slotChoiceOf, slotsOfLayers } from "./slot-oracle.ts";
 
 /** Odd sizes: what is padded, grouped or rounded somewhere shows. */
 export const oddContext: OracleContext = { sinkTokens: 3, windowTokens: 21, segmentTokens: 13 };
@@ -94,7 +94,11 @@ function createOracle(
   model: OracleModel,
   context: OracleContext,
 ): StreamOracle | SlotOracle {
-  if (keepsSlots(policy)) return new SlotOracle(model, { slotTokens: 0, ...context }, slotChoiceOf(policy));
+  if (keepsSlots(policy)) {
+    const { slotTokens = 0 } = context;
+    const budgets = slotsOfLayers(policy, model.decoder.layerCount, slotTokens);
+    return new SlotOracle(model, { ...context, slotTokens }, slotChoiceOf(policy), budgets);
+  }
   const isFull = policy === "full";
   return new StreamOracle(model, isFull ? { ...context, windowTokens: Number.POSITIVE_INFINITY } : context);
 }

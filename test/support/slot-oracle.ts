@@ -2,8 +2,8 @@
  * The policies with retained slots in their slowest and plainest form: one token at a time, in float64, with loops.
  *
  * Every token is kept for ever with all that was computed of it, and lists of indices say where it is. Keys are
- * rotated anew, at in-cache positions, whenever they are read: a sink at its index, slot j at S + j, local token n at
- * n - T * commits. It shares no code with the engine.
+ * rotated anew, at in-cache positions, whenever they are read: a sink at its index, slot j at S + j, local tokens
+ * behind the last slot. It shares no code with the engine.
  */
 
 import type { OracleModel } from "./edgeinfinite-oracle.ts";
@@ -23,7 +23,24 @@ export type SlotChoice = "keydiff" | "h2o" | "snapkv";
 
 /** Returns how a policy chooses its slots without an adapter. */
 export const slotChoiceOf = (policy: string): SlotChoice =>
-  policy === "h2o" || policy === "snapkv" ? policy : "keydiff";
+  policy === "pyramidkv" ? "snapkv" : policy === "h2o" || policy === "snapkv" ? policy : "keydiff";
+
+/** Gives the slots of each layer under a policy: for PyramidKV on a line that ends at a twentieth of the mean. */
+export function slotsOfLayers(policy: string, layerCount: number, slotTokens: number): readonly number[] {
+  const all = Array.from({ length: layerCount }, (_, layer) => layer);
+  if (policy !== "pyramidkv" || layerCount === 1) return all.map(() => slotTokens);
+  const last = Math.max(1, slotTokens / 20);
+  const first = 2 * slotTokens - last;
+  const onLine = all.map((layer) => first + ((last - first) * layer) / (layerCount - 1));
+  const budgets = onLine.map(Math.floor);
+  // What rounding leaves goes to those that it took most from.
+  const rest = (layer: number): number => at(onLine, layer) - at(budgets, layer);
+  while (budgets.reduce((a, x) => a + x) < layerCount * slotTokens) {
+    const most = all.reduce((best, layer) => (rest(layer) > rest(best) ? layer : best));
+    budgets[most] = at(budgets, most) + 1;
+  }
+  return budgets;
+}
 
 /** Is what one layer computed of one token, by key/value head. */
 interface Token {
@@ -65,6 +82,7 @@ export class SlotOracle {
   readonly #layers: readonly Layer[];
   readonly #isShared: boolean;
   readonly #choice: SlotChoice;
+  readonly #budgets: readonly number[];
   #count = 0;
   commitCount = 0;
 
@@ -72,7 +90,9 @@ export class SlotOracle {
     { decoder, gates, fusion }: OracleModel,
     context: SlotOracleContext,
     choice: SlotChoice = "keydiff",
+    budgets: readonly number[] = [],
   ) {
+    this.#budgets = budgets;
     this.#choice = choice;
     this.#decoder = decoder;
     this.#weights = gates;
@@ -142,8 +162,9 @@ export class SlotOracle {
     for (const [layer, { tokens, heads }] of this.#layers.entries()) {
       for (const [index, head] of heads.entries()) {
         const candidates = this.#rank(layer, tokens, index, [...head.slots, ...local]);
-        head.slots = candidates.slice(0, B).sort((a, b) => a - b);
-        for (const n of candidates.slice(B)) {
+        const budget = this.#budgets[layer] ?? B;
+        head.slots = candidates.slice(0, budget).sort((a, b) => a - b);
+        for (const n of candidates.slice(budget)) {
           const value = tokens[n]?.values[index] ?? [];
           const share = at(tokens[n]?.share ?? [], index);
           for (const [i, feature] of this.#features(
@@ -181,11 +202,12 @@ export class SlotOracle {
     const { sinkTokens: S, slotTokens: B, segmentTokens: T } = this.#context;
     const sinks = Array.from({ length: Math.min(S, this.#count + 1) }, (_, n) => [n, n] as const);
     const first = this.commitCount === 0 ? S : S + B + T * this.commitCount;
+    const moved = first - S - slots.length;
     const local = Array.from({ length: Math.max(0, this.#count + 1 - first) }, (_, n) => first + n);
     return [
       ...sinks,
       ...slots.map((n, slot) => [n, S + slot] as const),
-      ...local.map((n) => [n, n - T * this.commitCount] as const),
+      ...local.map((n) => [n, n - moved] as const),
     ];
   }
 

@@ -49,6 +49,7 @@ const reasonsAgainst: { readonly [Name in Exclude<PolicyName, ExportManifest["po
   keydiff: slotsReason,
   h2o: slotsReason,
   snapkv: slotsReason,
+  pyramidkv: slotsReason,
   full: "an ordinary cache grows with the stream, and exported graphs have fixed shapes",
 };
 

@@ -179,7 +179,7 @@ describe("exportModel", () => {
   });
 
   it("refuses policies with slots, whose choice no graph makes", async () => {
-    for (const policy of ["plus", "keydiff", "h2o", "snapkv"] as const) {
+    for (const policy of ["plus", "keydiff", "h2o", "snapkv", "pyramidkv"] as const) {
       const context = { ...tinyContext, slotTokens: 3 };
       const adapter = createTinyAdapterFolder({ variant: "plus" });
       await expect(

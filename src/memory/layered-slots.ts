@@ -1,0 +1,63 @@
+/**
+ * Makes policies whose layers keep different numbers of slots (layered-design.ts).
+ */
+
+import type { TensorMemory } from "../runtime/tensor-memory.ts";
+import { buildLayeredCommit } from "./layered-commit.ts";
+import { groupCapacityTokens, groupLayers, heldTokens, type LayeredDesign } from "./layered-design.ts";
+import { LayeredSlotState, rotatedLayers } from "./layered-state.ts";
+import { localSwitches } from "./local-attention.ts";
+import type { MemoryPolicy, PolicyName } from "./policy.ts";
+import { beginReceivedAttention } from "./received-attention.ts";
+import { commitCountAt } from "./segmented-state.ts";
+
+/** Counts the elements of a state's arrays, whose layers hold so many tokens each, group by group. */
+function arraySizesOf(
+  { geometry, context }: LayeredDesign,
+  heldByGroup: readonly number[],
+): ReturnType<MemoryPolicy["arraySizes"]> {
+  const { keyValueHeadCount: K, headSize: D } = geometry;
+  const groups = groupLayers(geometry);
+  const held = groups.reduce((sum, { layers }, index) => sum + layers.length * (heldByGroup[index] ?? 0), 0);
+  const kept = groups.reduce(
+    (sum, group) => sum + rotatedLayers(geometry, group).length * (context.sinkTokens + group.slotTokens),
+    0,
+  );
+  return [
+    { name: "keys", length: held * K * D, dtype: "float32" },
+    { name: "values", length: held * K * D, dtype: "float32" },
+    { name: "kept_keys", length: kept * K * D, dtype: "float32" },
+    { name: "token_numbers", length: held * K, dtype: "float64" },
+  ];
+}
+
+/** Creates a policy whose layers keep as many slots as their kind says. */
+export function createLayeredSlotPolicy(name: PolicyName, design: LayeredDesign): MemoryPolicy {
+  const { geometry, context } = design;
+  const groups = groupLayers(geometry);
+  const full = groups.map((group) => groupCapacityTokens(context, group, 1));
+  const bytes = arraySizesOf(design, full).reduce(
+    (sum, { length, dtype }) => sum + length * (dtype === "float64" ? 8 : 4),
+    0,
+  );
+  return {
+    name,
+    maxLengthTokens: Number.POSITIVE_INFINITY,
+    stateBytesAt: () => bytes,
+    beginAttention: (b) => beginReceivedAttention(b, geometry),
+    switches: localSwitches,
+    buildCommitGraph: () => buildLayeredCommit(geometry, context),
+    createState: (memory) => LayeredSlotState.create(design, memory),
+    arraySizes(lengthTokens) {
+      const commits = commitCountAt(context, lengthTokens);
+      return arraySizesOf(
+        design,
+        groups.map((group) => heldTokens(context, group, commits, lengthTokens)),
+      );
+    },
+    restoreState(length, arrays, memory?: TensorMemory) {
+      const commits = commitCountAt(context, length);
+      return LayeredSlotState.restore(design, { length, commits }, arrays, memory);
+    },
+  };
+}

@@ -1,0 +1,377 @@
+/**
+ * The state of a stream whose layers keep different numbers of slots, chosen by the attention that tokens receive.
+ *
+ * As in slot-state.ts, slots are places behind the sinks, and a commit rotates sinks and slots anew, here to the places
+ * right before the local tokens. What leaves is forgotten. The first commit gives every group of layers buffers of its
+ * own size, filled by way of the host: once a stream.
+ */
+
+import { InternalError } from "../errors.ts";
+import type { NamedTensors, RuntimeSession } from "../runtime/runtime.ts";
+import {
+  hostFloats,
+  hostMemory,
+  releaseTensors,
+  type Tensor,
+  type TensorBuffer,
+  type TensorMemory,
+} from "../runtime/tensor-memory.ts";
+import { hostTensor } from "../tensor/host-tensor.ts";
+import { type AttentionGeometry, kindOfLayer, localCapacityTokens } from "./geometry.ts";
+import { keptKeysName, unrotateRows } from "./kept-keys.ts";
+import { type GroupChoice, layeredCommitFeeds } from "./layered-commit.ts";
+import {
+  type GroupStep,
+  groupCapacityTokens,
+  groupLayers,
+  heldSlotTokens,
+  heldTokens,
+  type LayeredDesign,
+  type LayerGroup,
+  stepOf,
+} from "./layered-design.ts";
+import { absorbLocal, localAttentionFeeds, pastKeysName, pastValuesName } from "./local-attention.ts";
+import { LocalCache } from "./local-cache.ts";
+import type { MemoryState, StateArray, TokenCounts } from "./policy.ts";
+import { queryWeightFeeds, receivedAttentionName } from "./received-attention.ts";
+import { rotaryTables } from "./rotary.ts";
+import { movedKeysName, slotKeysName, slotValuesName } from "./slot-commit.ts";
+import { chooseHighest, type NumberArray, TokenNumbers } from "./token-numbers.ts";
+
+/** Is what the layers of a group hold. */
+interface GroupParts {
+  readonly group: LayerGroup;
+  readonly cache: LocalCache;
+  /** Keys of sinks and slots as they were projected, from the first commit on, of each layer that is rotated. */
+  readonly kept: ReadonlyMap<number, TensorBuffer>;
+  /** What every token has received since the last commit. */
+  readonly numbers: TokenNumbers;
+}
+
+const whole = ({ length }: TensorBuffer) => [{ from: 0, to: 0, length }];
+
+function join(parts: readonly NumberArray[], joined: NumberArray): NumberArray {
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return joined;
+}
+
+const joinFloats = (parts: readonly Float32Array[]): Float32Array => {
+  const joined = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  join(parts, joined);
+  return joined;
+};
+
+/** Lists the layers of a group whose keys are rotated. */
+export function rotatedLayers(geometry: AttentionGeometry, { layers }: LayerGroup): readonly number[] {
+  return layers.filter((layer) => kindOfLayer(geometry, layer).inverseFrequencies.length > 0);
+}
+
+/** Makes the empty cache and numbers of a group, of the size that it has after so many commits. */
+function createSized(
+  { geometry, context }: LayeredDesign,
+  group: LayerGroup,
+  commitCount: number,
+  memory: TensorMemory,
+): Pick<GroupParts, "cache" | "numbers"> {
+  const capacityTokens = groupCapacityTokens(context, group, commitCount);
+  const settledTokens = capacityTokens - context.segmentTokens;
+  const { layers } = group;
+  return {
+    cache: new LocalCache(geometry, { capacityTokens, settledTokens, layers }, memory),
+    numbers: new TokenNumbers({
+      layerCount: layers.length,
+      headCount: geometry.keyValueHeadCount,
+      kinds: [{ kind: "retention", rowsPerHead: 1 }],
+      capacityTokens,
+      dtype: "float64",
+    }),
+  };
+}
+
+/** Is the state of policies whose layers keep different numbers of slots. */
+export class LayeredSlotState implements MemoryState {
+  readonly #design: LayeredDesign;
+  readonly #memory: TensorMemory;
+  #groups: readonly GroupParts[];
+  #length: number;
+  #commits: number;
+  readonly path = "base";
+  readonly meanGateOpening: readonly number[] = [];
+
+  private constructor(
+    design: LayeredDesign,
+    memory: TensorMemory,
+    groups: readonly GroupParts[],
+    tokens: { readonly length: number; readonly commits: number },
+  ) {
+    this.#design = design;
+    this.#memory = memory;
+    this.#groups = groups;
+    this.#length = tokens.length;
+    this.#commits = tokens.commits;
+  }
+
+  /** Creates a state without tokens, of the sizes that one has after so many commits. */
+  static create(design: LayeredDesign, memory: TensorMemory = hostMemory, commits = 0): LayeredSlotState {
+    const { geometry, context } = design;
+    const rowLength = geometry.keyValueHeadCount * geometry.headSize;
+    const groups = groupLayers(geometry).map((group) => ({
+      group,
+      ...createSized(design, group, commits, memory),
+      kept: new Map(
+        rotatedLayers(geometry, group).map((layer) => [
+          layer,
+          memory.allocate((context.sinkTokens + group.slotTokens) * rowLength),
+        ]),
+      ),
+    }));
+    return new LayeredSlotState(design, memory, groups, { length: 0, commits });
+  }
+
+  /** Restores a state from the arrays that {@link LayeredSlotState.exportArrays} gave. */
+  static restore(
+    design: LayeredDesign,
+    tokens: { readonly length: number; readonly commits: number },
+    arrays: ReadonlyMap<string, Float32Array | Float64Array>,
+    memory?: TensorMemory,
+  ): LayeredSlotState {
+    const state = LayeredSlotState.create(design, memory, tokens.commits);
+    const taken = new Map<string, number>();
+    const take = (name: string, length: number): Float32Array | Float64Array => {
+      const from = taken.get(name) ?? 0;
+      taken.set(name, from + length);
+      const data = arrays.get(name)?.subarray(from, from + length);
+      if (data !== undefined) return data;
+      throw new InternalError({ where: "restore", what: `array ${name} is missing` });
+    };
+    const floats = (name: string, length: number): Float32Array => Float32Array.from(take(name, length));
+    const { keyValueHeadCount: K, headSize: D } = design.geometry;
+    for (const { group, cache, kept, numbers } of state.#groups) {
+      const used = heldTokens(design.context, group, tokens.commits, tokens.length);
+      const heads = group.layers.length * K;
+      cache.import(floats("keys", heads * used * D), floats("values", heads * used * D), used);
+      for (const buffer of kept.values()) buffer.write(floats("kept_keys", buffer.length), whole(buffer));
+      if (used > 0) numbers.write(take("token_numbers", heads * used), 0, used);
+    }
+    state.#length = tokens.length;
+    return state;
+  }
+
+  get lengthTokens(): number {
+    return this.#length;
+  }
+
+  get commitCount(): number {
+    return this.#commits;
+  }
+
+  get sizeBytes(): number {
+    return this.#groups.reduce((sum, { cache, kept, numbers }) => {
+      const keptBytes = [...kept.values()].reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
+      return sum + cache.sizeBytes + keptBytes + numbers.sizeBytes;
+    }, 0);
+  }
+
+  /** Tokens that are no longer local, sinks aside. */
+  get #pastTokens(): number {
+    const { slotTokens: B, segmentTokens: T } = this.#design.context;
+    return this.#commits === 0 ? 0 : B + this.#commits * T;
+  }
+
+  /** Those of the mean layer: once all slots are filled it has B. */
+  get tokenCounts(): TokenCounts {
+    const { context, geometry } = this.#design;
+    const sinks = Math.min(context.sinkTokens, this.#length);
+    const held = this.#groups.reduce(
+      (sum, { group }) => sum + group.layers.length * heldSlotTokens(context, group, this.#commits),
+      0,
+    );
+    const slots = Math.round(held / geometry.layerCount);
+    const past = this.#pastTokens;
+    return { sinks, slots, local: this.#length - sinks - past, memory: 0, dropped: past - slots };
+  }
+
+  /** Tokens that can be read before a commit, in one run or in more. */
+  get #freeTokens(): number {
+    const { context } = this.#design;
+    return localCapacityTokens(context) + this.#commits * context.segmentTokens - this.#length;
+  }
+
+  get roomTokens(): number {
+    return Math.min(this.#freeTokens, this.#design.context.segmentTokens);
+  }
+
+  #cacheOf(layer: number): LocalCache {
+    const parts = this.#groups.find(({ group }) => group.layers.includes(layer));
+    if (parts !== undefined) return parts.cache;
+    throw new InternalError({ where: `layer ${layer}`, what: "no cache holds it" });
+  }
+
+  feeds(tokenCount: number): NamedTensors {
+    const { geometry, scoring } = this.#design;
+    return {
+      ...localAttentionFeeds(geometry, (layer) => this.#cacheOf(layer), this.#length, tokenCount),
+      ...queryWeightFeeds(scoring, this.#freeTokens, tokenCount),
+    };
+  }
+
+  absorb(outputs: NamedTensors, tokenCount: number): void {
+    const { geometry } = this.#design;
+    const received = this.#groups.map(({ group: { kind }, cache: { usedTokens, places } }) => {
+      const name = receivedAttentionName(kind);
+      const run = { places, heldTokens: usedTokens, tokenCount };
+      return { numbers: hostFloats(outputs[name], name), run };
+    });
+    absorbLocal(geometry, (layer) => this.#cacheOf(layer), outputs, tokenCount);
+    for (const [index, { numbers }] of this.#groups.entries()) {
+      const own = received[index];
+      if (own !== undefined) numbers.add(own.numbers, own.run);
+    }
+    this.#length += tokenCount;
+  }
+
+  /** Chooses what stays in the layers of a group: the sinks, and the candidates that are worth most. */
+  #choose({ group, cache, numbers }: GroupParts, step: GroupStep): GroupChoice {
+    const { geometry, context, scoring } = this.#design;
+    const { keyValueHeadCount: K } = geometry;
+    const { sinkTokens: S, segmentTokens: T } = context;
+    const { heldRows, keptRows } = step;
+    const chosen = group.layers.map((_, index) => {
+      const ofLayer = new Int32Array(K * keptRows);
+      for (let head = 0; head < K; head++) {
+        const candidates = numbers.row("retention", index, head)?.subarray(S, heldRows + T);
+        if (candidates === undefined) continue;
+        const best = chooseHighest(scoring.scoreCandidates(candidates), keptRows - S);
+        for (let sink = 0; sink < S; sink++) ofLayer[head * keptRows + sink] = sink;
+        ofLayer.set(
+          best.map((place) => S + place),
+          head * keptRows + S,
+        );
+      }
+      return ofLayer;
+    });
+    return { ...step, places: cache.places, chosen };
+  }
+
+  /** Gives the keys of sinks and slots as they were projected, `[K, A, D]` of each layer that is rotated. */
+  async #originals({ group, cache, kept }: GroupParts, rows: number): Promise<Record<string, Tensor>> {
+    const { geometry } = this.#design;
+    const { keyValueHeadCount: K, headSize: D } = geometry;
+    const shape = [K, rows, D];
+    if (this.#commits > 0)
+      return Object.fromEntries(
+        [...kept].map(([layer, buffer]) => [keptKeysName(layer), buffer.tensor(shape)]),
+      );
+    const keys = await cache.readKeys(rows);
+    const size = K * rows * D;
+    const entries = rotatedLayers(geometry, group).map((layer) => {
+      const index = group.layers.indexOf(layer);
+      const own = keys.subarray(index * size, (index + 1) * size);
+      const { cos, sin } = rotaryTables(kindOfLayer(geometry, layer), 0, rows, -1);
+      unrotateRows(own, rows, D, { cos: cos.data, sin: sin.data });
+      return [keptKeysName(layer), hostTensor("float32", shape, own)] as const;
+    });
+    return Object.fromEntries(entries);
+  }
+
+  /** Gives a group without what a commit drops: as it is, or at the first commit in buffers of its own size. */
+  async #shorten(parts: GroupParts, { group, heldRows, keptRows }: GroupStep): Promise<() => GroupParts> {
+    const dropCount = heldRows + this.#design.context.segmentTokens - keptRows;
+    if (this.#commits > 0) {
+      return () => {
+        parts.cache.drop(keptRows, dropCount);
+        parts.numbers.clear();
+        return parts;
+      };
+    }
+    const sized = createSized(this.#design, group, 1, this.#memory);
+    await this.#memory.ready();
+    const copy = parts.cache.clone();
+    copy.drop(keptRows, dropCount);
+    const { keys, values } = await copy.export();
+    sized.cache.import(keys, values, copy.usedTokens);
+    copy.release();
+    return () => {
+      parts.cache.release();
+      return { ...parts, ...sized };
+    };
+  }
+
+  async commit(session: RuntimeSession<Tensor> | undefined): Promise<void> {
+    if (session === undefined) throw new InternalError({ where: "commit", what: "no commit graph" });
+    const { geometry, context } = this.#design;
+    // What can fail comes before what changes the state.
+    const steps = this.#groups.map(({ group }) => stepOf(context, group, this.#commits));
+    const choices: GroupChoice[] = [];
+    const shortened: (() => GroupParts)[] = [];
+    const feeds: Record<string, Tensor> = {};
+    for (const [index, parts] of this.#groups.entries()) {
+      const step = steps[index];
+      if (step === undefined) continue;
+      choices.push(this.#choose(parts, step));
+      Object.assign(feeds, await this.#originals(parts, step.heldRows));
+      shortened.push(await this.#shorten(parts, step));
+    }
+    Object.assign(feeds, layeredCommitFeeds(geometry, context, this.#commits, choices));
+    for (let layer = 0; layer < geometry.layerCount; layer++) {
+      feeds[pastKeysName(layer)] = this.#cacheOf(layer).keys(layer);
+      feeds[pastValuesName(layer)] = this.#cacheOf(layer).values(layer);
+    }
+    const outputs = await session.run(feeds);
+    this.#groups = shortened.map((shorten) => shorten());
+    for (const parts of this.#groups) this.#takeIn(parts, outputs);
+    this.#commits += 1;
+    releaseTensors(outputs);
+  }
+
+  /** Takes in the sinks and slots of a group as a commit gave them. */
+  #takeIn({ group, cache, kept }: GroupParts, outputs: Readonly<Record<string, Tensor>>): void {
+    for (const layer of group.layers) {
+      const [moved, values] = [outputs[movedKeysName(layer)], outputs[slotValuesName(layer)]];
+      const originals = outputs[slotKeysName(layer)];
+      if (moved === undefined || values === undefined)
+        throw new InternalError({ where: `layer ${layer}`, what: "no slots came out" });
+      cache.overwrite(layer, "keys", 0, moved);
+      cache.overwrite(layer, "values", 0, values);
+      if (originals === undefined) continue;
+      const length = originals.shape.reduce((product, extent) => product * extent, 1);
+      kept.get(layer)?.write(originals, [{ from: 0, to: 0, length }]);
+    }
+  }
+
+  clone(): LayeredSlotState {
+    const groups = this.#groups.map(({ group, cache, kept, numbers }) => ({
+      group,
+      cache: cache.clone(),
+      kept: new Map([...kept].map(([layer, buffer]) => [layer, buffer.clone()])),
+      numbers: numbers.clone(),
+    }));
+    const tokens = { length: this.#length, commits: this.#commits };
+    return new LayeredSlotState(this.#design, this.#memory, groups, tokens);
+  }
+
+  release(): void {
+    for (const { cache, kept } of this.#groups) {
+      cache.release();
+      for (const buffer of kept.values()) buffer.release();
+    }
+  }
+
+  async exportArrays(): Promise<readonly StateArray[]> {
+    const caches = await Promise.all(this.#groups.map(({ cache }) => cache.export()));
+    const buffers = this.#groups.flatMap(({ kept }) => [...kept.values()]);
+    const kept = await Promise.all(buffers.map((buffer) => buffer.read(whole(buffer))));
+    const numbers = this.#groups.map((parts) => parts.numbers.export(parts.cache.usedTokens));
+    const count = numbers.reduce((sum, { length }) => sum + length, 0);
+    return [
+      { name: "keys", data: joinFloats(caches.map(({ keys }) => keys)) },
+      { name: "values", data: joinFloats(caches.map(({ values }) => values)) },
+      { name: "kept_keys", data: joinFloats(kept) },
+      { name: "token_numbers", data: join(numbers, new Float64Array(count)) },
+    ];
+  }
+}
