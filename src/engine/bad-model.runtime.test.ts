@@ -254,7 +254,7 @@ describe("an adapter is refused", () => {
       "adapter tiny-adapter, tensor layers.0.retention.down.weight: the tensor is missing, expected shape [32, 64].",
     );
     await expect(load(edited({ variant: "minus" }))).rejects.toThrow(
-      /variant, got "minus", expected paper or plus/,
+      /variant, got "minus", expected paper or infini or plus/,
     );
     await expect(load(edited({ fusion: "none" }))).rejects.toThrow(UnsupportedError);
   });
