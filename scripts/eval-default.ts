@@ -16,7 +16,7 @@ import { parseArgs } from "node:util";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const sizes = ["--sinks", "4", "--window", "64", "--segment", "64", "--slots", "128"];
-const compared = ["--policies", "streaming,paper,h2o,snapkv,keydiff,plus"];
+const compared = ["--policies", "streaming,paper,infini,h2o,snapkv,pyramidkv,keydiff,plus"];
 
 /** Is one run of `edgeinfinite eval`. */
 interface Run {
@@ -118,7 +118,7 @@ const runs: readonly Run[] = [
     task: "perplexity",
     argv: [
       "--policies",
-      "full,streaming,paper,h2o,snapkv,keydiff,plus",
+      "full,streaming,paper,infini,h2o,snapkv,pyramidkv,keydiff,plus",
       "--lengths",
       "1000,8K,64K",
       "--examples",
