@@ -26,12 +26,12 @@ export interface MemoryOptions {
   /** Sizes of the cache's regions; what is left out is the adapter's, else the default, fitted to the model. */
   readonly context?: Partial<ContextSettings>;
   /**
-   * How sessions remember: `paper` and `plus` need an adapter trained for it, `infini` (Infini-attention) has gates that
-   * are 1.8% open without one, `keydiff` keeps the `slotTokens` tokens a
-   * head whose keys differ most, `h2o` those that have received the most attention, `snapkv` those that the last
-   * queries looked at, `pyramidkv` so too, in the first layers more than in the last, `streaming` forgets what leaves the window, `full` is an ordinary KV cache within the trained
-   * length. By default the adapter's; without one `keydiff` if there are slots, else `streaming`. A model with
-   * learned positions runs under `full` alone.
+   * How sessions remember. `paper` and `plus` need an adapter trained for it; `infini` (Infini-attention) has gates that
+   * are 1.8% open without one. Slots, `slotTokens` a head, hold with `keydiff` the tokens whose keys differ most, with
+   * `h2o` those that have received the most attention, with `snapkv` those that the last queries looked at, with
+   * `pyramidkv` the same, more of them in the first layers than in the last. `streaming` forgets what leaves the window;
+   * `full` is an ordinary KV cache within the trained length. By default the adapter's; without one `keydiff` if there
+   * are slots, else `streaming`. A model with learned positions runs under `full` alone.
    */
   readonly policy?: PolicyName | "auto";
 }

@@ -7,8 +7,8 @@ import { InternalError } from "../errors.ts";
 import type { NamedTensors } from "../runtime/runtime.ts";
 import type { TensorMemory } from "../runtime/tensor-memory.ts";
 import type { AttentionGeometry } from "./geometry.ts";
-import { absorbLocal, localAttentionFeeds, localSwitches } from "./local-attention.ts";
 import { LocalCache } from "./local-cache.ts";
+import { absorbLocal, localAttentionFeeds, localSwitches } from "./local-feeds.ts";
 import type { MemoryPolicy, MemoryState, StateArray, TokenCounts } from "./policy.ts";
 import { beginLocalAttention } from "./segmented-policies.ts";
 

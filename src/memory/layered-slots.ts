@@ -6,7 +6,7 @@ import type { TensorMemory } from "../runtime/tensor-memory.ts";
 import { buildLayeredCommit } from "./layered-commit.ts";
 import { groupCapacityTokens, groupLayers, heldTokens, type LayeredDesign } from "./layered-design.ts";
 import { LayeredSlotState, rotatedLayers } from "./layered-state.ts";
-import { localSwitches } from "./local-attention.ts";
+import { localSwitches } from "./local-feeds.ts";
 import type { MemoryPolicy, PolicyName } from "./policy.ts";
 import { beginReceivedAttention } from "./received-attention.ts";
 import { commitCountAt } from "./segmented-state.ts";

@@ -30,8 +30,9 @@ import {
   type LayerGroup,
   stepOf,
 } from "./layered-design.ts";
-import { absorbLocal, localAttentionFeeds, pastKeysName, pastValuesName } from "./local-attention.ts";
+import { pastKeysName, pastValuesName } from "./local-attention.ts";
 import { LocalCache } from "./local-cache.ts";
+import { absorbLocal, localAttentionFeeds } from "./local-feeds.ts";
 import type { MemoryState, StateArray, TokenCounts } from "./policy.ts";
 import { queryWeightFeeds, receivedAttentionName } from "./received-attention.ts";
 import { rotaryTables } from "./rotary.ts";

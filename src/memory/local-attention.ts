@@ -13,13 +13,8 @@ import { InternalError } from "../errors.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
 import { addDims, type Dim, multiplyDims } from "../graph/dim.ts";
 import type { Value } from "../graph/graph.ts";
-import type { NamedTensors } from "../runtime/runtime.ts";
-import type { Tensor } from "../runtime/tensor-memory.ts";
-import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
 import { type AttentionGeometry, type AttentionKind, kindOfLayer } from "./geometry.ts";
-import type { LocalCache } from "./local-cache.ts";
 import type { AttentionInputs } from "./policy.ts";
-import { rotaryTables } from "./rotary.ts";
 
 /** Symbols of the inference graph: new tokens and places of the past. */
 export const tokensSymbol = "T";
@@ -35,14 +30,16 @@ const mostApart = 4;
 /** Stands for minus infinity in masks: finite, so that no device computes infinity minus infinity. */
 export const masked = -1e30;
 
-const positionsName = "positions";
+/** Names the input of learned positions, int64 `[T]`. */
+export const positionsName = "positions";
 /** Names the input that hides empty places, float32 `[P]`: 0, or very low. */
 export const pastMaskName = "past_mask";
 /** Names the input of a layer's cached keys, `[K, 1, P, D]`, rotated. */
 export const pastKeysName = (layer: number): string => `past_keys.${layer}`;
 /** Names the input of a layer's cached values, `[K, 1, P, D]`. */
 export const pastValuesName = (layer: number): string => `past_values.${layer}`;
-const newKeysName = (layer: number): string => `new_keys.${layer}`;
+/** Names the output of a layer's new keys, `[K, T, D]`, rotated. */
+export const newKeysName = (layer: number): string => `new_keys.${layer}`;
 /** Names the output of a layer's new values, `[K, T, D]`. */
 export const newValuesName = (layer: number): string => `new_values.${layer}`;
 /** Tells whether an output holds rows that the cache takes in, so that they can stay where it lies. */
@@ -51,7 +48,7 @@ export const isNewRows = (output: string): boolean => /^new_(?:keys|values)\./.t
 export const kindName = (name: string, kind: number): string => (kind === 0 ? name : `${name}.${kind}`);
 
 /** What a kind of layers is fed besides its cache: kinds that are alike in it share it. */
-interface KindInputs {
+export interface KindInputs {
   /** The kind whose tables it uses; undefined when nothing is rotated. */
   readonly rotary: number | undefined;
   /** The kind whose masks it uses. */
@@ -60,7 +57,8 @@ interface KindInputs {
   readonly places: number;
 }
 
-function inputsOfKind({ kinds }: AttentionGeometry, kind: AttentionKind): KindInputs {
+/** Tells which inputs a kind of layers shares with which. */
+export function inputsOfKind({ kinds }: AttentionGeometry, kind: AttentionKind): KindInputs {
   const { inverseFrequencies, rotaryScale, windowTokens, slotTokens } = kind;
   const rotary = kinds.findIndex(
     (other) => other.inverseFrequencies === inverseFrequencies && other.rotaryScale === rotaryScale,
@@ -293,118 +291,4 @@ export class LocalAttentionWriter {
   finish(): readonly Value[] {
     return this.#outputs;
   }
-}
-
-/** Is what masks a run: which places are empty, and which tokens come later. */
-interface Masks {
-  readonly usedTokens: number;
-  /** `[P]`. */
-  readonly past: HostTensor<"float32">;
-  /** `[T, P + T]`. */
-  readonly causal: HostTensor<"float32">;
-}
-
-/** The masks of each cache's last run, by window: whole segments follow one another with the same ones. */
-const lastMasks = new WeakMap<LocalCache, Map<number, Masks>>();
-
-/** The place of a token in the cache is its position, so that a window hides the places before it. */
-function createMasks({ places, usedTokens }: LocalCache, tokenCount: number, windowTokens: number): Masks {
-  const hiddenBefore = (position: number): number => Math.max(0, position + 1 - windowTokens);
-  const past = new Float32Array(places).fill(masked, usedTokens);
-  past.fill(masked, 0, Math.min(usedTokens, hiddenBefore(usedTokens)));
-  const width = places + tokenCount;
-  const causal = new Float32Array(tokenCount * width);
-  for (let row = 0; row < tokenCount; row++) {
-    const start = row * width;
-    const hidden = hiddenBefore(usedTokens + row);
-    causal.fill(masked, start, start + Math.min(usedTokens, hidden));
-    causal.fill(masked, start + usedTokens, start + places);
-    causal.fill(masked, start + places, start + places + Math.max(0, hidden - usedTokens));
-    causal.fill(masked, start + places + row + 1, start + width);
-  }
-  return {
-    usedTokens,
-    past: hostTensor("float32", [places], past),
-    causal: hostTensor("float32", [tokenCount, width], causal),
-  };
-}
-
-function masksFor(cache: LocalCache, tokenCount: number, windowTokens: number): Masks {
-  const known = lastMasks.get(cache) ?? new Map<number, Masks>();
-  const last = known.get(windowTokens);
-  const isSame =
-    last?.usedTokens === cache.usedTokens &&
-    last.past.shape[0] === cache.places &&
-    last.causal.shape[0] === tokenCount;
-  if (isSame) return last;
-  const masks = createMasks(cache, tokenCount, windowTokens);
-  lastMasks.set(cache, known.set(windowTokens, masks));
-  return masks;
-}
-
-/** Gives the inputs that choose, for a run of so many tokens, which parts of the inference graph are evaluated. */
-export function localSwitches(tokenCount: number): Record<string, HostTensor> {
-  return { is_single_token: hostTensor("bool", [], Uint8Array.of(tokenCount === 1 ? 1 : 0)) };
-}
-
-/** Gives the cache that holds a layer. */
-export type CacheOf = (layer: number) => LocalCache;
-
-/**
- * Gives what local attention is fed.
- * @param firstPosition rotary position of the first new token.
- */
-export function localAttentionFeeds(
-  geometry: AttentionGeometry,
-  cacheOf: CacheOf,
-  firstPosition: number,
-  tokenCount: number,
-): Record<string, Tensor> {
-  const feeds: Record<string, Tensor> = localSwitches(tokenCount);
-  if (geometry.hasLearnedPositions) {
-    const positions = BigInt64Array.from({ length: tokenCount }, (_, row) => BigInt(firstPosition + row));
-    feeds[positionsName] = hostTensor("int64", [tokenCount], positions);
-  }
-  geometry.kinds.forEach((kind, index) => {
-    const { rotary, mask, places } = inputsOfKind(geometry, kind);
-    const cache = cacheOf(geometry.layerKinds.indexOf(index));
-    if (places === index) {
-      const sizes = BigInt64Array.of(BigInt(cache.places), BigInt(tokenCount));
-      feeds[kindName("split_sizes", index)] = hostTensor("int64", [2], sizes);
-    }
-    if (rotary === index) {
-      const { cos, sin } = rotaryTables(kind, firstPosition, tokenCount);
-      feeds[kindName("rotary_cos", index)] = cos;
-      feeds[kindName("rotary_sin", index)] = sin;
-    }
-    if (mask === index) {
-      const masks = masksFor(cache, tokenCount, kind.windowTokens);
-      feeds[kindName(pastMaskName, index)] = masks.past;
-      feeds[kindName("mask", index)] = masks.causal;
-    }
-  });
-  for (let layer = 0; layer < geometry.layerCount; layer++) {
-    feeds[pastKeysName(layer)] = cacheOf(layer).keys(layer);
-    feeds[pastValuesName(layer)] = cacheOf(layer).values(layer);
-  }
-  return feeds;
-}
-
-/** Writes the new keys and values of a run into the cache of each layer. */
-export function absorbLocal(
-  geometry: AttentionGeometry,
-  cacheOf: CacheOf,
-  outputs: NamedTensors,
-  tokenCount: number,
-): void {
-  const caches = new Set(geometry.layerKinds.map((_, layer) => cacheOf(layer)));
-  for (const cache of caches) cache.reserve(tokenCount);
-  for (let layer = 0; layer < geometry.layerCount; layer++) {
-    const [keys, values] = [outputs[newKeysName(layer)], outputs[newValuesName(layer)]];
-    if (keys === undefined || values === undefined) {
-      throw new InternalError({ where: `layer ${layer}`, what: "no new rows came out" });
-    }
-    cacheOf(layer).write(layer, keys, values, tokenCount);
-  }
-  for (const cache of caches) cache.advance(tokenCount);
 }

@@ -23,7 +23,8 @@ import {
   type UpdateRule,
   writeMemoryRead,
 } from "./linear-memory.ts";
-import { LocalAttentionWriter, localSwitches } from "./local-attention.ts";
+import { LocalAttentionWriter } from "./local-attention.ts";
+import { localSwitches } from "./local-feeds.ts";
 import type { AttentionWriter, MemoryPolicy, PolicyName } from "./policy.ts";
 import { writeConvexFusion, writeReadGate } from "./read-gate.ts";
 import {

@@ -18,8 +18,8 @@ import {
   memoryLayers,
 } from "./geometry.ts";
 import { LinearMemory } from "./linear-memory.ts";
-import { absorbLocal, localAttentionFeeds } from "./local-attention.ts";
 import { LocalCache } from "./local-cache.ts";
+import { absorbLocal, localAttentionFeeds } from "./local-feeds.ts";
 import type { MemoryState, StateArray, TokenCounts } from "./policy.ts";
 import { rotateRows } from "./rotary.ts";
 

@@ -22,7 +22,7 @@ import { movedLayers } from "./kept-keys.ts";
 import { KeySums, writeKeyDifference } from "./key-difference.ts";
 import { featureWeightName, makeLearnedFeatures } from "./learned-features.ts";
 import { writeElu1Features } from "./linear-memory.ts";
-import { localSwitches } from "./local-attention.ts";
+import { localSwitches } from "./local-feeds.ts";
 import { beginPlusAttention } from "./plus-attention.ts";
 import type { AttentionWriter, MemoryPolicy, PolicyName } from "./policy.ts";
 import { type AttentionScoring, beginReceivedAttention } from "./received-attention.ts";

@@ -19,8 +19,9 @@ import {
 import { KeptKeys } from "./kept-keys.ts";
 import type { KeySums } from "./key-difference.ts";
 import { LinearMemory } from "./linear-memory.ts";
-import { absorbLocal, localAttentionFeeds, pastKeysName, pastValuesName } from "./local-attention.ts";
+import { pastKeysName, pastValuesName } from "./local-attention.ts";
 import type { LocalCache } from "./local-cache.ts";
+import { absorbLocal, localAttentionFeeds } from "./local-feeds.ts";
 import type { MemoryState, StateArray, TokenCounts } from "./policy.ts";
 import { type AttentionScoring, queryWeightFeeds, receivedAttentionName } from "./received-attention.ts";
 import { createSegmentedCache, gateOpeningName, memorySwitch } from "./segmented-state.ts";
