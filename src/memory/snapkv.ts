@@ -5,9 +5,9 @@
  *   kept: the highest of pool(C) a head, pool the maximum (or the mean) over 7 neighbours, itself in the middle
  *
  * The paper does it once, at the end of a prompt, with the prompt's last tokens as the observation window; its code has
- * both ways of pooling (kernel 5 where nothing is said). Its LongBench runs have the maximum over 7 and a window of 32,
- * as here; other experiments have 5 and 16, or 13 and 64. A stream has no end, so here every commit does it, with the last
- * queries before that commit: as many as the paper's 32, where window and segment are as long. Nobody has asked anything
+ * both ways of pooling, and other widths and windows (the mean over 5 where nothing is said). The maximum over 7
+ * and 32 queries are one such choice. A stream has no end, so here every commit does it, with the last
+ * queries before that commit: 32, where window and segment are as long. Nobody has asked anything
  * then: what a question would look at is known only where it happens to lie in the observation, and what a commit drops
  * is gone. Pooled are the candidates, slots and the T oldest local tokens, in stream order; sinks and window stay in any
  * case. Query heads of a group share keys, so that their mean counts. What was received is forgotten at the commit.
