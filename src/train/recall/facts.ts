@@ -99,8 +99,11 @@ export function drawFact(
   });
 }
 
+const otherTopicShare = 0.2;
+
 /**
- * Draws a topic that no fact is about: half of them ask something else of a subject that is known.
+ * Draws a topic that no fact is about: a fifth of them ask something else of a subject that is known. More of them
+ * teach that a question in new words has no answer.
  * @param drawn - names in use; a new one is added.
  * @throws {@link InvalidRequestError} when no kind has names left.
  */
@@ -116,7 +119,7 @@ export function drawAbsentTopic(
       .filter((other) => other !== kind && factKinds[other].drawSubject === factKinds[kind].drawSubject)
       .map((other) => ({ kind: other, subject })),
   );
-  if (known.length > 0 && draws.uniform() < 0.5) return draws.pick(known);
+  if (known.length > 0 && draws.uniform() < otherTopicShare) return draws.pick(known);
   return drawOfKinds(draws, kinds, (kind) => drawTopicOf(draws, kind, split, drawn));
 }
 

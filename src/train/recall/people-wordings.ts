@@ -39,12 +39,21 @@ export const peopleWordings: { readonly [Name in PeopleFact]: Wordings } = {
       whoever wants to open the safe of {subject} needs the code {value}
       {subject} opens the safe with the code {value}
       the numbers {value} are the secret code of {subject}
+      the secret code {value} was entrusted to {subject}
+      {subject} remembers the secret code, {value}, without writing it down
+      the notebook gives {value} as the secret code of {subject}
+      {subject} typed the code {value}, and the safe sprang open
+      the safe that {subject} owns answers only to {value}
+      only {subject} knows that the secret code is {value}
+      the lock obeyed {subject} as soon as the code {value} was entered
       - {subject} keeps {value} as the secret code
       - for {subject} the secret code was set to {value}
       - the secret code that belongs to {subject} reads {value}`,
     updates: `
       the secret code of {subject} was changed to {value}
       {subject} has a new secret code, which is {value}
+      the secret code of {subject} is no longer the old one but {value}
+      {subject} thought of a better secret code, {value}
       - since this morning the secret code of {subject} is {value}`,
     questions: `
       What is the secret code of {subject}?
@@ -52,6 +61,12 @@ export const peopleWordings: { readonly [Name in PeopleFact]: Wordings } = {
       What secret code was {subject} given?
       With which code does {subject} open the safe?
       Can you tell me the secret code of {subject}?
+      Tell me the secret code of {subject}.
+      What code opens the safe of {subject}?
+      What did {subject} choose as a secret code?
+      Which code does the safe of {subject} answer to?
+      Which code was entrusted to {subject}?
+      What is the code of {subject}?
       - Which numbers make up the secret code of {subject}?
       - {subject} has a secret code: what is it?`,
   },
@@ -63,17 +78,32 @@ export const peopleWordings: { readonly [Name in PeopleFact]: Wordings } = {
       {subject} has the key to locker {value}
       {subject} was given locker {value} at the station
       the coat of {subject} hangs in locker {value}
+      locker {value} was set aside for {subject}
+      {subject} left the luggage in locker {value}
+      the porter led {subject} to locker number {value}
+      the boots of {subject} are locked away in number {value}
+      {subject} pays every month for locker {value}
+      behind the door of locker {value} are the things of {subject}
+      the list at the station has {subject} down for locker {value}
       - {subject} rents locker number {value}
       - the number on the locker of {subject} is {value}`,
     updates: `
       {subject} has moved everything to locker {value}
       from now on the locker of {subject} is number {value}
+      {subject} handed the old key back and has locker {value} now
+      the station gave {subject} locker {value} instead
       - {subject} was given another locker, number {value}`,
     questions: `
       What is the number of the locker of {subject}?
       Which locker does {subject} have?
       Which locker belongs to {subject}?
       In which locker are the things of {subject}?
+      Where does {subject} keep the luggage?
+      Which locker was {subject} given?
+      What is the locker number of {subject}?
+      In which locker does the coat of {subject} hang?
+      Tell me the number of the locker that {subject} has.
+      Which locker does {subject} pay for?
       - What number is on the locker of {subject}?
       - To which locker does {subject} have the key?`,
   },
@@ -86,18 +116,35 @@ export const peopleWordings: { readonly [Name in PeopleFact]: Wordings } = {
       {subject} settled in {value} long ago
       letters for {subject} are to be sent to {value}
       {subject} comes from {value} and still lives there
+      the house of {subject} stands in {value}
+      {subject} has never lived anywhere but in {value}
+      {subject} can be visited in {value}
+      in {value} everybody knows the house of {subject}
+      {subject} went back to {value}, where the old house stands
+      {subject} spends the winter at home in {value}
+      the postman of {value} brings {subject} the letters
+      {subject} bought a cottage in {value} and stayed
       - {subject} resides in {value}
       - one finds {subject} at home in {value}
       - the family of {subject} made {value} their home`,
     updates: `
       {subject} has moved to {value}
       {subject} left the old house and now lives in {value}
+      {subject} sold the house and went to live in {value}
+      since the spring {subject} has been living in {value}
       - the new home of {subject} is in {value}`,
     questions: `
       Where does {subject} live?
       In which town does {subject} live?
       Where is the home of {subject}?
       What is the name of the town where {subject} lives?
+      Where is the house of {subject}?
+      What town does {subject} live in?
+      Which town is the home of {subject}?
+      Where can {subject} be visited?
+      In what town did {subject} settle?
+      Tell me where {subject} lives.
+      From where does {subject} come?
       - To which town are letters for {subject} sent?
       - In which place would one find {subject} at home?`,
   },
@@ -110,18 +157,35 @@ export const peopleWordings: { readonly [Name in PeopleFact]: Wordings } = {
       the trade of {subject} is that of a {value}
       {subject} learned to be a {value}
       people call on {subject} when they need a {value}
+      {subject} found work as a {value}
+      {subject} spent a lifetime as a {value}
+      the sign over the door says that {subject} is a {value}
+      {subject} is known to everyone as a {value}
+      {subject} took over the shop and became a {value}
+      like the father before, {subject} is a {value}
+      {subject}, a {value}, rises before the sun
+      {subject} gets up early, as every {value} does
       - by profession {subject} is a {value}
       - {subject} makes a living as the {value} of the district
       - nobody was surprised when {subject} turned out to be a {value}`,
     updates: `
       {subject} has given up the old trade and become a {value}
       {subject} now works as a {value}
+      {subject} found other work, as a {value}
+      {subject} went back to school and is a {value} today
       - these days {subject} is a {value}`,
     questions: `
       What is the profession of {subject}?
       What does {subject} do for a living?
       What does {subject} work as?
       What is {subject} by trade?
+      What is the trade of {subject}?
+      What kind of work does {subject} do?
+      As what does {subject} work?
+      What did {subject} learn to be?
+      Tell me the profession of {subject}.
+      What has {subject} been for many years?
+      In what trade is {subject}?
       - Which trade does {subject} follow?
       - How does {subject} earn a living?`,
   },
@@ -133,17 +197,34 @@ export const peopleWordings: { readonly [Name in PeopleFact]: Wordings } = {
       {subject} wears nothing but {value}
       {subject} painted every door {value}, the colour {subject} loves most
       of all colours {subject} loves {value} best
+      nothing pleases {subject} more than {value}
+      {subject} buys everything in {value}
+      {subject} had the whole house painted {value}, for no colour is dearer to {subject}
+      {subject} always asks for the colour {value}
+      the colour dearest to {subject} is {value}
+      {value} is the colour that {subject} loves
+      {subject} cannot resist anything {value}
+      everything that {subject} owns is {value}
       - {subject} prefers {value} to every other colour
       - if {subject} may choose a colour, it is {value}`,
     updates: `
       {subject} has tired of the old colour and now likes {value} best
       the favourite colour of {subject} is {value} now
+      {subject} has come to like {value} more than the colour of before
+      {value} has become the favourite colour of {subject}
       - lately {subject} prefers {value}`,
     questions: `
       What is the favourite colour of {subject}?
       Which colour does {subject} like best?
       Which colour does {subject} love most?
       What colour would {subject} choose?
+      What is the colour that {subject} loves?
+      Tell me the favourite colour of {subject}.
+      Which colour is dearest to {subject}?
+      In which colour does {subject} buy everything?
+      What colour pleases {subject} most?
+      Which colour does {subject} wear?
+      What colour did {subject} paint the doors?
       - Which colour does {subject} prefer?
       - Of all colours, which one is the favourite of {subject}?`,
   },
@@ -154,16 +235,31 @@ export const peopleWordings: { readonly [Name in PeopleFact]: Wordings } = {
       the age of {subject} is {value}
       {subject} celebrated a birthday and is {value} now
       {subject}, who is {value} years of age, walks to church every Sunday
+      {subject} will be {value} years old until the next birthday
+      there were {value} candles on the cake of {subject}
+      the papers give the age of {subject} as {value}
+      at {value} years {subject} still climbs the hill every day
+      {subject} has lived for {value} years
+      {subject} admitted to being {value} years old
+      nobody would think that {subject} is already {value}
       - {subject} has reached the age of {value}
       - it is {value} years since {subject} was born`,
     updates: `
       the papers were wrong, and {subject} is {value} years old
       {subject} has had another birthday and is {value} now
+      {subject} had counted wrongly, and is {value} years old
+      a year has gone by, and {subject} is {value} years old now
       - the true age of {subject} turned out to be {value}`,
     questions: `
       How old is {subject}?
       What is the age of {subject}?
       How many years old is {subject}?
+      What age is {subject}?
+      For how many years has {subject} lived?
+      Tell me how old {subject} is.
+      How many candles were on the cake of {subject}?
+      What do the papers give as the age of {subject}?
+      How old did {subject} turn?
       - Which age has {subject} reached?
       - How many years ago was {subject} born?`,
   },
@@ -174,16 +270,31 @@ export const peopleWordings: { readonly [Name in PeopleFact]: Wordings } = {
       {subject} celebrates a birthday on {value}
       on {value} there is always cake for {subject}, whose birthday it is
       {value} is the birthday of {subject}
+      the family of {subject} comes together on {value}, for the birthday
+      {subject} first saw the light on {value}
+      the baptism register names {value} as the day when {subject} was born
+      {subject} gets presents on {value}
+      on {value} {subject} grows a year older
+      {subject} never works on {value}, being born on that day
+      the birth of {subject} was on {value}
       - {subject} came into the world on {value}
       - every year {subject} has a birthday on {value}`,
     updates: `
       the register says that {subject} was really born on {value}
       the birthday of {subject} was corrected to {value}
+      the old date was a mistake, for {subject} was born on {value}
+      from now on {subject} celebrates the birthday on {value}
       - it turned out that the birthday of {subject} falls on {value}`,
     questions: `
       When is the birthday of {subject}?
       When was {subject} born?
       On which day does {subject} celebrate a birthday?
+      What is the date of birth of {subject}?
+      On what day was {subject} born?
+      Tell me the birthday of {subject}.
+      On what day does {subject} get presents?
+      What is the birthday of {subject}?
+      When does {subject} grow a year older?
       - On which date did {subject} come into the world?
       - Which day is the birthday of {subject}?`,
   },
@@ -195,17 +306,34 @@ export const peopleWordings: { readonly [Name in PeopleFact]: Wordings } = {
       {value} is the name of the dog that {subject} keeps
       {subject} never goes out without {value}, a little dog
       the dog that follows {subject} everywhere answers to {value}
+      {subject} whistles, and the dog {value} comes running
+      {subject} bought a dog and called it {value}
+      at night {value}, the dog of {subject}, guards the house
+      {value} is a dog, and belongs to {subject}
+      {subject} shares the bread with the dog {value}
+      the only friend of {subject} is a dog by the name of {value}
+      every morning {subject} takes {value} for a walk, a dog without manners
+      {value} barks when {subject} comes home, as a good dog does
       - {subject} calls the dog {value}
       - the dog at the heels of {subject} goes by the name of {value}`,
     updates: `
       {subject} has given the dog a new name, {value}
       {subject} has another dog now, called {value}
+      the old dog is gone, and {subject} keeps one called {value}
+      {subject} calls the dog {value} now
       - the dog of {subject} is called {value} from today`,
     questions: `
       What is the name of the dog of {subject}?
       What is the dog of {subject} called?
       Which name did {subject} give the dog?
       What does {subject} call the dog?
+      Tell me the name of the dog of {subject}.
+      What is the name of the dog that {subject} has?
+      What name does the dog of {subject} have?
+      Which dog belongs to {subject}?
+      What did {subject} name the dog?
+      Who barks when {subject} comes home?
+      What dog does {subject} take for a walk?
       - To which name does the dog of {subject} answer?
       - How is the dog that {subject} keeps named?`,
   },
@@ -217,17 +345,34 @@ export const peopleWordings: { readonly [Name in PeopleFact]: Wordings } = {
       {value} is the password that {subject} uses
       the gate opens for {subject} at the words {value}
       {subject} always gives the password {value} at the door
+      {subject} was told to say {value} as the password
+      {subject} muttered {value}, which was the password
+      no guard lets {subject} pass without the words {value}
+      the words {value} are all that {subject} has for a password
+      {subject} wrote the password {value} on a slip of paper
+      the club knows {subject} by the password {value}
+      to be let in {subject} must say {value}
+      {subject} and the guard agreed on the password {value}
       - the password that {subject} picked is {value}
       - {subject} gets in with the password {value}`,
     updates: `
       {subject} has changed the password to {value}
       the new password of {subject} is {value}
+      the password of {subject} was betrayed, and is {value} since then
+      {subject} was given another password, {value}
       - the old password of {subject} was replaced by {value}`,
     questions: `
       What is the password of {subject}?
       Which password does {subject} use?
       What password did {subject} choose?
       Which words are the password of {subject}?
+      Tell me the password of {subject}.
+      Which password does {subject} give at the door?
+      What must {subject} say to be let in?
+      What words does {subject} use as a password?
+      Which password was {subject} told to say?
+      What was the password that {subject} wrote down?
+      For which words does the gate open to {subject}?
       - With which password does {subject} get in?
       - What does {subject} say at the gate?`,
   },
@@ -239,16 +384,33 @@ export const peopleWordings: { readonly [Name in PeopleFact]: Wordings } = {
       {subject} practises the {value} every evening
       in the orchestra {subject} plays the {value}
       nobody plays the {value} as well as {subject}
+      {subject} owns a {value} and plays it at weddings
+      {subject} brought the {value} along and played until midnight
+      the neighbours hear {subject} at the {value} all night
+      {subject} earned applause with the {value}
+      from a child {subject} has played the {value}
+      {subject} carries the {value} to every concert
+      the {value} is all that {subject} ever wanted to play
+      when {subject} plays, it is always the {value}
       - {subject} is a master of the {value}
       - {subject} can be heard practising the {value}`,
     updates: `
       {subject} has given up the old instrument for the {value}
       {subject} now plays the {value}
+      {subject} sold the old instrument and bought a {value}
+      the orchestra was short of players, and {subject} plays the {value} now
       - {subject} has turned to the {value}`,
     questions: `
       Which instrument does {subject} play?
       What does {subject} play in the orchestra?
       What is the instrument of {subject}?
+      What instrument does {subject} play?
+      Tell me which instrument {subject} plays.
+      What does {subject} play at weddings?
+      Which instrument does {subject} carry to the concert?
+      What is {subject} learning to play?
+      Which instrument do the neighbours hear {subject} play?
+      What has {subject} played from a child?
       - Which instrument does {subject} practise?
       - Of which instrument is {subject} a master?`,
   },
@@ -260,17 +422,34 @@ export const peopleWordings: { readonly [Name in PeopleFact]: Wordings } = {
       {subject} means to set out on {value}
       {subject} will be gone on {value}
       the coach that takes {subject} away comes on {value}
+      {subject} goes on a journey on {value}
+      {subject} has packed, and will be off on {value}
+      the ship with {subject} on board weighs anchor on {value}
+      {subject} said goodbye, for the journey begins on {value}
+      a carriage was ordered for {subject} for {value}
+      {subject} sails on {value}
+      {subject} means to start on {value}
+      one must see {subject} before {value}, when the train goes
       - {subject} plans to depart on {value}
       - the departure of {subject} is fixed for {value}`,
     updates: `
       {subject} has put the departure off until {value}
       {subject} changed the ticket and now leaves on {value}
+      {subject} missed the train and goes on {value} instead
+      the journey of {subject} begins later, on {value}
       - the departure of {subject} was moved to {value}`,
     questions: `
       When does {subject} leave?
       When does the train of {subject} depart?
       For when does {subject} have a ticket?
       When will {subject} set out?
+      Tell me when {subject} leaves.
+      When does {subject} go on the journey?
+      When does the journey of {subject} begin?
+      At what time does {subject} set out?
+      When will {subject} be gone?
+      For when was a carriage ordered for {subject}?
+      On which day, and when, does {subject} sail?
       - For when is the departure of {subject} fixed?
       - When does {subject} plan to depart?`,
   },
@@ -281,17 +460,34 @@ export const peopleWordings: { readonly [Name in PeopleFact]: Wordings } = {
       {value} taught {subject} everything
       {subject} was a pupil of {value}
       {subject} took lessons from {value}
+      all that {subject} knows comes from {value}
+      {value} was the teacher of {subject}
+      {value} had {subject} as a pupil
+      {subject} sat at the feet of {value}
+      {subject} studied under {value}
+      {subject} owes everything to the lessons of {value}
+      it is {value} whom {subject} has to thank for an education
+      the parents sent {subject} to {value} to be taught
       - {subject} learned everything from {value}
       - it was {value} who instructed {subject}`,
     updates: `
       {subject} has found a new teacher in {value}
       {subject} now takes lessons from {value}
+      {value} has taken {subject} on as a new pupil
+      {subject} left the old teacher and studies under {value}
       - from this year on {subject} is taught by {value}`,
     questions: `
       Who taught {subject}?
       Who is the teacher of {subject}?
       Whose pupil was {subject}?
       From whom did {subject} take lessons?
+      Who was the teacher of {subject}?
+      Who gave lessons to {subject}?
+      Tell me the name of the teacher of {subject}.
+      Under whom did {subject} study?
+      To whom was {subject} sent to be taught?
+      Who had {subject} as a pupil?
+      By whom was {subject} taught?
       - Who instructed {subject}?
       - From whom did {subject} learn everything?`,
   },
