@@ -57,6 +57,15 @@ const own = {
     value: "N",
     help: "attention-transfer, retention, distill: tokens of a document; default the trained positions, at most 2048",
   },
+  kernel: {
+    type: "string",
+    value: "N",
+    help: "retention: a token is worth what the most wanted of N tokens around it is, odd; default 1",
+  },
+  "weigh-queries": {
+    type: "boolean",
+    help: "retention: attention counts by the weight that recall documents give the token that pays it",
+  },
   "fixed-context": {
     type: "boolean",
     help: "trains for the sizes asked for alone, and not in turn for three smaller ones too",
@@ -89,6 +98,8 @@ export const ownOptions = [
   "slots",
   "segments",
   "length",
+  "kernel",
+  "weigh-queries",
   "init",
   "slot-bias",
   "linear-memory",

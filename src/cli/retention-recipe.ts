@@ -16,7 +16,9 @@ const mostTokensByDefault = 2048;
 async function prepare({ base, values, seed, runtime, signal }: GateRequest): Promise<GateTraining> {
   const { family, config, weights } = base;
   const { maxPositions } = config.geometry;
-  const { rank: rankText, slots, length } = values;
+  const { rank: rankText, slots, length, kernel } = values;
+  const kernelTokens = kernel === undefined ? 1 : parseWhole("kernel", kernel, 1);
+  const weighsQueries = values["weigh-queries"] === true;
   const rank = rankText === undefined ? 32 : parseWhole("rank", rankText, 1);
   const slotTokens =
     slots === undefined ? Math.min(128, Math.ceil(maxPositions / 8)) : parseWhole("slots", slots, 1);
@@ -25,7 +27,10 @@ async function prepare({ base, values, seed, runtime, signal }: GateRequest): Pr
   const contexts = chooseContexts(values, maxPositions, slotTokens);
   const tensors = drawInitialRetention(config.geometry, rank, seed);
   const objective = await createRetentionObjective(
-    { family, config, base: weights, trained: tensors, rank, runtime, contexts, lengthTokens },
+    {
+      ...{ family, config, base: weights, trained: tensors, rank, runtime, contexts },
+      ...{ lengthTokens, kernelTokens, weighsQueries },
+    },
     signal,
   );
   const [context] = contexts;
@@ -43,9 +48,15 @@ async function prepare({ base, values, seed, runtime, signal }: GateRequest): Pr
       longestTokens: lengthTokens,
       minTokens: firstFarPosition(context, context.sinkTokens) + 1,
       weighsAll: true,
-      recallWeights: {},
+      // A question counts as what follows it does, unless the file of the documents says otherwise.
+      recallWeights: weighsQueries ? { question: 1 } : {},
     },
-    identity: { contexts: contexts.map((one) => ({ ...one })), rank, lengthTokens },
+    identity: {
+      contexts: contexts.map((one) => ({ ...one })),
+      ...{ rank, lengthTokens },
+      ...(kernelTokens > 1 && { kernelTokens }),
+      ...(weighsQueries && { weighsQueries }),
+    },
   };
 }
 
@@ -53,7 +64,7 @@ async function prepare({ base, values, seed, runtime, signal }: GateRequest): Pr
 export const retentionRecipe: GateRecipe = {
   variants: ["plus"],
   defaults: { steps: 400, tokensPerStep: 4096, learningRate: 3e-3 },
-  takes: ["slots", "length"],
+  takes: ["slots", "length", "kernel", "weigh-queries"],
   memoryRemedy: "Choose a smaller --length.",
   prepare,
 };

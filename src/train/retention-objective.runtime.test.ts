@@ -72,6 +72,28 @@ describe("the objective of retention", () => {
     }
   });
 
+  it("pools what neighbours are worth, and weighs the queries that ask", async () => {
+    /** Sums the targets: with a logit of 1 everywhere, a loss is log(1 + e) for each, less the targets. */
+    const sumTargets = async (options: Partial<RetentionOptions>, lossWeight = 1): Promise<number> => {
+      const { objective, trained } = await createObjective(options);
+      await using _disposed = objective;
+      for (const [name, { data }] of trained) data.fill(name.endsWith("up.bias") ? 1 : 0);
+      const document = makeDocument();
+      document.lossWeights.fill(lossWeight);
+      const { loss, weight } = await objective.accumulate(document, zeros(objective), 0);
+      return weight * Math.log1p(Math.E) - loss;
+    };
+    const plain = await sumTargets({});
+    expect(await sumTargets({}, 0.5)).toBeCloseTo(plain, 4);
+    expect(await sumTargets({ weighsQueries: true })).toBeCloseTo(plain, 4);
+    expect(await sumTargets({ weighsQueries: true }, 0.5)).toBeCloseTo(plain / 2, 4);
+    expect(await sumTargets({ weighsQueries: true }, 0)).toBeCloseTo(0, 4);
+    const pooled = await sumTargets({ kernelTokens: 3 });
+    expect(pooled).toBeGreaterThan(plain * 1.05);
+    expect(pooled).toBeLessThan(plain * 3.2);
+    await expect(createObjective({ kernelTokens: 2 })).rejects.toThrow("odd");
+  });
+
   it("learns to tell tokens that are read again from others", async () => {
     const { objective } = await createObjective();
     await using _disposed = objective;

@@ -2,7 +2,10 @@
  * The attention of a teacher: full causal attention over a document, with what it is worth to remember each token.
  *
  *   target[k, j] = max over the query heads of group k and the queries i that come after token j would have left the
- *                  window, of softmax(scale q_i k_j)                         (docs/adr/0014; Locret, arXiv 2410.01805)
+ *                  window, of w_i softmax(scale q_i k_j)                     (docs/adr/0014; Locret, arXiv 2410.01805)
+ *
+ * w is 1, or the weight that the document gives to token i: what a question and its answer come back to may count more
+ * than what prose does.
  *
  * Probabilities are kept whole, `[K, H/K, T, T]` a layer: it is for documents inside the trained length.
  */
@@ -24,6 +27,8 @@ const maskName = (kind: number): string => `teacher_mask.${kind}`;
 const cosName = (kind: number): string => `teacher_cos.${kind}`;
 const sinName = (kind: number): string => `teacher_sin.${kind}`;
 const farName = "teacher_far";
+/** float32 `[T, 1]`: how much the attention of each query counts. */
+export const queryWeightsName = "teacher_query_weights";
 
 /** Returns the first position whose query finds a token gone from the window; Infinity for sinks, which never leave. */
 export function firstFarPosition(context: ContextSettings, position: number): number {
@@ -72,18 +77,23 @@ export class TeacherAttentionWriter implements AttentionWriter {
   readonly #remembering: ReadonlySet<number>;
   readonly #onLayer: (layer: number, inputs: AttentionInputs, targets: Value) => void;
 
-  /** @param onLayer takes the inputs of each layer with a memory, and its targets `[K, T]`. */
+  /**
+   * @param onLayer takes the inputs of each layer with a memory, and its targets `[K, T]`.
+   * @param isWeighted whether queries have weights, which are fed.
+   */
   constructor(
     b: GraphBuilder,
     geometry: AttentionGeometry,
     onLayer: (layer: number, inputs: AttentionInputs, targets: Value) => void,
+    isWeighted = false,
   ) {
     this.#b = b;
     this.#geometry = geometry;
     this.#onLayer = onLayer;
     this.#remembering = new Set(memoryLayers(geometry));
     const T = tokensSymbol;
-    this.#far = b.input(farName, "float32", [T, T]);
+    const far = b.input(farName, "float32", [T, T]);
+    this.#far = isWeighted ? b.mul(far, b.input(queryWeightsName, "float32", [T, 1])) : far;
     this.#masks = geometry.kinds.map((_, kind) => b.input(maskName(kind), "float32", [T, T]));
     this.#tables = geometry.kinds.map(({ inverseFrequencies: { length: n } }, kind) => {
       if (n === 0) return undefined;
