@@ -161,10 +161,23 @@ export async function readEosTokenIds(
 
 const samplesPerFile = 32;
 const sampleBytes = 1024;
+/** Files up to this size are read whole: of adapters, which are small, a changed number tells. */
+const wholeBytes = 4 * 1024 * 1024;
+
+/** Lists the parts of a file that are digested. */
+function listSamples(sizeBytes: number): { readonly offset: number; readonly length: number }[] {
+  if (sizeBytes <= wholeBytes) return [{ offset: 0, length: sizeBytes }];
+  const last = sizeBytes - sampleBytes;
+  return Array.from({ length: samplesPerFile }, (_, sample) => ({
+    offset: Math.floor((last * sample) / (samplesPerFile - 1)),
+    length: sampleBytes,
+  }));
+}
 
 /**
- * Digests a set of tensors: names, types and shapes, and samples spread over the files, which differ between
- * any two trained checkpoints. Reading everything would take longer than loading.
+ * Digests a set of tensors: names, types and shapes, and the files they are in, small ones whole, of large ones
+ * samples spread over them, which differ between any two trained checkpoints. Reading everything would take longer
+ * than loading.
  */
 export async function digestTensors(
   tensors: ReadonlyMap<string, StoredTensor>,
@@ -180,11 +193,8 @@ export async function digestTensors(
   for (const { name, dtype, shape } of entries) add(`${name} ${dtype} ${shape.join("x")}\n`);
   const sources = [...new Set<ByteSource>(entries.map(({ source }) => source))];
   for (const source of sources) {
-    const last = Math.max(0, source.sizeBytes - sampleBytes);
-    for (let sample = 0; sample < samplesPerFile; sample++) {
-      const offset = Math.floor((last * sample) / (samplesPerFile - 1));
-      hash.update(await source.read(offset, Math.min(sampleBytes, source.sizeBytes - offset), signal));
-    }
+    for (const { offset, length } of listSamples(source.sizeBytes))
+      hash.update(await source.read(offset, length, signal));
   }
   return bytesToHex(hash.digest());
 }
