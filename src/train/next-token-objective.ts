@@ -14,6 +14,7 @@ import type { ModelFamily } from "../models/family.ts";
 import type { NamedTensors, Runtime, RuntimeSession } from "../runtime/runtime.ts";
 import { hostFloats } from "../runtime/tensor-memory.ts";
 import { addGradients } from "./add-gradients.ts";
+import { splitCausalAttention } from "./causal-blocks.ts";
 import type { Objective } from "./objective.ts";
 import { addNextTokenLoss, lossFeeds, lossNames, specializeForTraining } from "./training-graph.ts";
 import { describeWeights, pickFeeds, type WeightTensors } from "./weight-tensors.ts";
@@ -71,7 +72,8 @@ async function createLengthSession(
   const stateFeeds = policy.createState().feeds(lengthTokens);
   const places = stateFeeds[pastKeysName(0)]?.shape[2] ?? 0;
   const shape = { tokens: lengthTokens, places, path: "base" } as const;
-  const forward = addNextTokenLoss(specializeForTraining(inference, policy, shape, names));
+  const whole = specializeForTraining(inference, policy, shape, names);
+  const forward = addNextTokenLoss(splitCausalAttention(whole, shape));
   const outputs = [lossNames.loss];
   const graph = differentiate(forward, { loss: lossNames.loss, parameters: names, outputs });
   return { session: await runtime.createSession(graph), stateFeeds };
