@@ -190,9 +190,11 @@ describe("routing", () => {
     await using keydiff = await loadTiny("keydiff");
     expect(plus.memoryEstimate.stateBytes).toBe(exact(4) + 4 * L * K * features * (D + 1) + 8 * L);
     expect(keydiff.memoryEstimate.stateBytes).toBe(exact(1) + 8 * L * K * D);
-    // What tokens have received is summed in float64.
+    // What tokens have received is summed in float64 where it is never forgotten.
     await using h2o = await loadTiny("h2o");
+    await using snapkv = await loadTiny("snapkv");
     expect(h2o.memoryEstimate.stateBytes).toBe(exact(2));
+    expect(snapkv.memoryEstimate.stateBytes).toBe(exact(1));
   });
 
   it("grows with the stream under the policy full, up to its estimate", async () => {

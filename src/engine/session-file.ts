@@ -16,6 +16,7 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { z } from "zod";
 import { InvalidRequestError, UnsupportedError } from "../errors.ts";
 import type { MemoryPolicy, MemoryState } from "../memory/policy.ts";
+import { countArrayBytes } from "../memory/state-arrays.ts";
 import type { TensorMemory } from "../runtime/tensor-memory.ts";
 import type { ChatTranscript } from "./transcript.ts";
 
@@ -237,10 +238,7 @@ export function decodeSession(
       const array = arrays[index];
       return array?.name === name && array.length === length && array.dtype === dtype;
     });
-  const payloadBytes = wanted.reduce(
-    (sum, { length, dtype }) => sum + length * (dtype === "float64" ? 8 : 4),
-    0,
-  );
+  const payloadBytes = countArrayBytes(wanted);
   if (!fits || payloadOffset + payloadBytes !== bytes.length) {
     refuse(
       "the arrays do not fit the length of the stream",

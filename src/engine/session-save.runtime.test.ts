@@ -153,9 +153,9 @@ describe("the size of a saved session", () => {
         const features = model === paper || model === infini ? D : model === plus ? tinyPlus.featureCount : 0;
         const logits = length > 0 ? model.config.vocabularySize : 0;
         const B = model.context.slotTokens;
-        // A score, for plus a bias of two query heads and a share; for h2o and snapkv the score is in float64.
+        // A score, for plus a bias of two query heads and a share; for h2o the score is in float64.
         const numbers =
-          model === plus ? 4 : model === keydiff ? 1 : model === h2o || model === snapkv ? 2 : 0;
+          model === plus ? 4 : model === keydiff || model === snapkv ? 1 : model === h2o ? 2 : 0;
         const sums = model === keydiff ? L * K * D : model === plus || B === 0 ? L : 0;
         const exact = D * (2 * used + S + B) + numbers * used;
         const payload = 4 * (L * K * (exact + features * (D + 1)) + logits) + 8 * sums;

@@ -9,6 +9,9 @@
  * besides. Query heads of a group share keys, so that their mean counts. A token that stays keeps its sum, one that is
  * dropped loses it, as in the paper: older tokens have had more time to gather theirs, and what is in a slot early is
  * hard to displace.
+ *
+ * Sums grow as long as the stream does and are kept in float64: a state has 4 bytes a token, layer and key/value head
+ * more than one of `snapkv`, and so many less 8 D a layer and head more than one of `keydiff`: 0.3 to 0.7% of all.
  */
 
 import type { AttentionGeometry, ContextSettings } from "./geometry.ts";

@@ -7,9 +7,11 @@
 
 import { InternalError } from "../errors.ts";
 import { hostMemory, type Tensor, type TensorBuffer, type TensorMemory } from "../runtime/tensor-memory.ts";
+import { elementCount } from "../tensor/shape.ts";
 import { type AttentionGeometry, type ContextSettings, kindOfLayer, memoryLayers } from "./geometry.ts";
 import type { LocalCache } from "./local-cache.ts";
 import { rotaryTables } from "./rotary.ts";
+import { joinFloats } from "./state-arrays.ts";
 
 /** Is a layer whose first places are rotated anew at a commit. */
 export interface MovedLayer {
@@ -21,11 +23,9 @@ export interface MovedLayer {
 /** Lists the layers whose first places are rotated anew at a commit. */
 export function movedLayers(geometry: AttentionGeometry, context: ContextSettings): readonly MovedLayer[] {
   const withSlots = new Set(memoryLayers(geometry));
+  const slotsOf = (layer: number): number => kindOfLayer(geometry, layer).slotTokens ?? context.slotTokens;
   return geometry.layerKinds
-    .map((_, layer) => ({
-      layer,
-      rows: context.sinkTokens + (withSlots.has(layer) ? context.slotTokens : 0),
-    }))
+    .map((_, layer) => ({ layer, rows: context.sinkTokens + (withSlots.has(layer) ? slotsOf(layer) : 0) }))
     .filter(({ layer, rows }) => rows > 0 && kindOfLayer(geometry, layer).inverseFrequencies.length > 0);
 }
 
@@ -33,7 +33,7 @@ export function movedLayers(geometry: AttentionGeometry, context: ContextSetting
 export const keptKeysName = (layer: number): string => `kept_keys.${layer}`;
 
 /** Undoes the rotation of rows that lie one a position from 0 on: `[heads, rows, D]`, in place. */
-export function unrotateRows(keys: Float32Array, rows: number, headSize: number, tables: RotaryArrays): void {
+function unrotateRows(keys: Float32Array, rows: number, headSize: number, tables: RotaryArrays): void {
   const { cos, sin } = tables;
   const pairs = cos.length / rows;
   for (let start = 0; start < keys.length; start += headSize) {
@@ -52,41 +52,63 @@ interface RotaryArrays {
   readonly sin: Float32Array;
 }
 
-/** Holds the originals of every layer that needs them, float32, on host or device. */
+/**
+ * Reads the first keys of layers from a cache that no commit has moved yet, as they were projected.
+ * @returns `[K, count, D]` of each layer that is rotated anew.
+ */
+export async function readOriginals(
+  geometry: AttentionGeometry,
+  cache: LocalCache,
+  layers: readonly MovedLayer[],
+  count: number,
+): Promise<ReadonlyMap<number, Float32Array>> {
+  const keys = await cache.readKeysByLayer(count);
+  const originals = new Map<number, Float32Array>();
+  for (const { layer } of layers) {
+    const own = keys.get(layer);
+    if (own === undefined) throw new InternalError({ where: `layer ${layer}`, what: "no cache holds it" });
+    const { cos, sin } = rotaryTables(kindOfLayer(geometry, layer), 0, count, -1);
+    unrotateRows(own, count, geometry.headSize, { cos: cos.data, sin: sin.data });
+    originals.set(layer, own);
+  }
+  return originals;
+}
+
+/** Holds the originals of layers, float32, on host or device. */
 export class KeptKeys {
   readonly #geometry: AttentionGeometry;
-  readonly #context: ContextSettings;
   readonly #layers: readonly (MovedLayer & { readonly buffer: TensorBuffer })[];
 
   /** @param twin keys of the same sizes to copy; empty ones are made without it. */
   constructor(
     geometry: AttentionGeometry,
-    context: ContextSettings,
+    layers: readonly MovedLayer[],
     memory: TensorMemory = hostMemory,
     twin?: KeptKeys,
   ) {
     this.#geometry = geometry;
-    this.#context = context;
     const rowLength = geometry.keyValueHeadCount * geometry.headSize;
     this.#layers =
       twin !== undefined
         ? twin.#layers.map((layer) => ({ ...layer, buffer: layer.buffer.clone() }))
-        : movedLayers(geometry, context).map((layer) => ({
-            ...layer,
-            buffer: memory.allocate(layer.rows * rowLength),
-          }));
+        : layers.map((layer) => ({ ...layer, buffer: memory.allocate(layer.rows * rowLength) }));
   }
 
   get sizeBytes(): number {
     return this.#layers.reduce((sum, { buffer }) => sum + buffer.sizeBytes, 0);
   }
 
-  /** Gives the keys as inputs of the commit graph. */
-  feeds(): Record<string, Tensor> {
+  /** Elements of all layers. */
+  get length(): number {
+    return this.#layers.reduce((sum, { buffer }) => sum + buffer.length, 0);
+  }
+
+  /** Gives the keys as inputs of the commit graph. @param filledRows where not all are: those of {@link replace}. */
+  feeds(filledRows?: number): Record<string, Tensor> {
     const { keyValueHeadCount: K, headSize: D } = this.#geometry;
     const feeds: Record<string, Tensor> = {};
     for (const { layer, rows, buffer } of this.#layers)
-      feeds[keptKeysName(layer)] = buffer.tensor([K, rows, D]);
+      feeds[keptKeysName(layer)] = buffer.tensor([K, filledRows ?? rows, D]);
     return feeds;
   }
 
@@ -98,47 +120,46 @@ export class KeptKeys {
   /** Takes the first places of a cache that no commit has moved yet. */
   async takeFrom(cache: LocalCache): Promise<void> {
     const { keyValueHeadCount: K, headSize: D } = this.#geometry;
-    const count = this.#context.sinkTokens + this.#context.slotTokens;
-    const keys = await cache.readKeys(count);
-    const headLength = count * D;
+    const count = this.#layers.reduce((most, { rows }) => Math.max(most, rows), 0);
+    const originals = await readOriginals(this.#geometry, cache, this.#layers, count);
     for (const { layer, rows, buffer } of this.#layers) {
-      const { cos, sin } = rotaryTables(kindOfLayer(this.#geometry, layer), 0, count, -1);
-      const own = keys.subarray(layer * K * headLength, (layer + 1) * K * headLength);
-      unrotateRows(own, count, D, { cos: cos.data, sin: sin.data });
       const heads = Array.from({ length: K }, (_, head) => head);
       buffer.write(
-        own,
-        heads.map((head) => ({ from: head * headLength, to: head * rows * D, length: rows * D })),
+        originals.get(layer) ?? new Float32Array(0),
+        heads.map((head) => ({ from: head * count * D, to: head * rows * D, length: rows * D })),
       );
     }
   }
 
-  /** Takes in the slots of a layer as a commit chose them, `[K, B, D]`. */
-  replaceSlots(layerIndex: number, keys: Tensor): void {
+  #bufferOf(layerIndex: number): MovedLayer & { readonly buffer: TensorBuffer } {
     const layer = this.#layers.find((each) => each.layer === layerIndex);
-    if (layer === undefined) throw new InternalError({ where: `layer ${layerIndex}`, what: "no originals" });
+    if (layer !== undefined) return layer;
+    throw new InternalError({ where: `layer ${layerIndex}`, what: "no originals" });
+  }
+
+  /** Takes in sinks and slots of a layer as a commit chose them, `[K, n, D]`, n at most the layer's rows. */
+  replace(layerIndex: number, keys: Tensor): void {
+    const stretch = { from: 0, to: 0, length: elementCount(keys.shape) };
+    this.#bufferOf(layerIndex).buffer.write(keys, [stretch]);
+  }
+
+  /** Takes in the slots of a layer as a commit chose them, `[K, B, D]`: the last of its rows. */
+  replaceSlots(layerIndex: number, keys: Tensor): void {
+    const { rows, buffer } = this.#bufferOf(layerIndex);
     const { keyValueHeadCount: K, headSize: D } = this.#geometry;
-    const { sinkTokens: S, slotTokens: B } = this.#context;
+    const B = elementCount(keys.shape) / (K * D);
     const stretches = Array.from({ length: K }, (_, head) => ({
       from: head * B * D,
-      to: (head * layer.rows + S) * D,
+      to: ((head + 1) * rows - B) * D,
       length: B * D,
     }));
-    layer.buffer.write(keys, stretches);
+    buffer.write(keys, stretches);
   }
 
   /** Copies out the keys, `[K, rows, D]` of each layer in turn. */
   async export(): Promise<Float32Array> {
-    const parts = await Promise.all(
-      this.#layers.map(({ buffer }) => buffer.read([{ from: 0, to: 0, length: buffer.length }])),
-    );
-    const joined = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-    let offset = 0;
-    for (const part of parts) {
-      joined.set(part, offset);
-      offset += part.length;
-    }
-    return joined;
+    const reads = this.#layers.map(({ buffer }) => buffer.read([{ from: 0, to: 0, length: buffer.length }]));
+    return joinFloats(await Promise.all(reads));
   }
 
   /** Takes in what {@link export} gave. */
@@ -152,7 +173,7 @@ export class KeptKeys {
   }
 
   clone(): KeptKeys {
-    return new KeptKeys(this.#geometry, this.#context, undefined, this);
+    return new KeptKeys(this.#geometry, [], undefined, this);
   }
 
   /** Lets the buffers go. */

@@ -3,31 +3,30 @@
  */
 
 import type { TensorMemory } from "../runtime/tensor-memory.ts";
+import { movedLayers } from "./kept-keys.ts";
 import { buildLayeredCommit } from "./layered-commit.ts";
 import { groupCapacityTokens, groupLayers, heldTokens, type LayeredDesign } from "./layered-design.ts";
-import { LayeredSlotState, rotatedLayers } from "./layered-state.ts";
+import { LayeredSlotState } from "./layered-state.ts";
 import { localSwitches } from "./local-feeds.ts";
 import type { MemoryPolicy, PolicyName } from "./policy.ts";
 import { beginReceivedAttention } from "./received-attention.ts";
 import { commitCountAt } from "./segmented-state.ts";
+import { type ArraySize, countArrayBytes } from "./state-arrays.ts";
 
 /** Counts the elements of a state's arrays, whose layers hold so many tokens each, group by group. */
 function arraySizesOf(
   { geometry, context }: LayeredDesign,
   heldByGroup: readonly number[],
-): ReturnType<MemoryPolicy["arraySizes"]> {
+): readonly ArraySize[] {
   const { keyValueHeadCount: K, headSize: D } = geometry;
   const groups = groupLayers(geometry);
   const held = groups.reduce((sum, { layers }, index) => sum + layers.length * (heldByGroup[index] ?? 0), 0);
-  const kept = groups.reduce(
-    (sum, group) => sum + rotatedLayers(geometry, group).length * (context.sinkTokens + group.slotTokens),
-    0,
-  );
+  const kept = movedLayers(geometry, context).reduce((sum, { rows }) => sum + rows, 0);
   return [
     { name: "keys", length: held * K * D, dtype: "float32" },
     { name: "values", length: held * K * D, dtype: "float32" },
     { name: "kept_keys", length: kept * K * D, dtype: "float32" },
-    { name: "token_numbers", length: held * K, dtype: "float64" },
+    { name: "token_numbers", length: held * K, dtype: "float32" },
   ];
 }
 
@@ -36,10 +35,7 @@ export function createLayeredSlotPolicy(name: PolicyName, design: LayeredDesign)
   const { geometry, context } = design;
   const groups = groupLayers(geometry);
   const full = groups.map((group) => groupCapacityTokens(context, group, 1));
-  const bytes = arraySizesOf(design, full).reduce(
-    (sum, { length, dtype }) => sum + length * (dtype === "float64" ? 8 : 4),
-    0,
-  );
+  const bytes = countArrayBytes(arraySizesOf(design, full));
   return {
     name,
     maxLengthTokens: Number.POSITIVE_INFINITY,

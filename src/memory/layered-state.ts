@@ -13,12 +13,11 @@ import {
   hostMemory,
   releaseTensors,
   type Tensor,
-  type TensorBuffer,
   type TensorMemory,
 } from "../runtime/tensor-memory.ts";
 import { hostTensor } from "../tensor/host-tensor.ts";
-import { type AttentionGeometry, kindOfLayer, localCapacityTokens } from "./geometry.ts";
-import { keptKeysName, unrotateRows } from "./kept-keys.ts";
+import { localCapacityTokens } from "./geometry.ts";
+import { KeptKeys, keptKeysName, type MovedLayer, movedLayers, readOriginals } from "./kept-keys.ts";
 import { type GroupChoice, layeredCommitFeeds } from "./layered-commit.ts";
 import {
   type GroupStep,
@@ -35,41 +34,22 @@ import { LocalCache } from "./local-cache.ts";
 import { absorbLocal, localAttentionFeeds } from "./local-feeds.ts";
 import type { MemoryState, StateArray, TokenCounts } from "./policy.ts";
 import { queryWeightFeeds, receivedAttentionName } from "./received-attention.ts";
-import { rotaryTables } from "./rotary.ts";
 import { movedKeysName, slotKeysName, slotValuesName } from "./slot-commit.ts";
-import { chooseHighest, type NumberArray, TokenNumbers } from "./token-numbers.ts";
+import { joinFloats, SavedArrays } from "./state-arrays.ts";
+import { chooseHighest, TokenNumbers } from "./token-numbers.ts";
 
 /** Is what the layers of a group hold. */
 interface GroupParts {
   readonly group: LayerGroup;
   readonly cache: LocalCache;
-  /** Keys of sinks and slots as they were projected, from the first commit on, of each layer that is rotated. */
-  readonly kept: ReadonlyMap<number, TensorBuffer>;
+  /** From the first commit on. */
+  readonly kept: KeptKeys;
   /** What every token has received since the last commit. */
   readonly numbers: TokenNumbers;
 }
 
-const whole = ({ length }: TensorBuffer) => [{ from: 0, to: 0, length }];
-
-function join(parts: readonly NumberArray[], joined: NumberArray): NumberArray {
-  let offset = 0;
-  for (const part of parts) {
-    joined.set(part, offset);
-    offset += part.length;
-  }
-  return joined;
-}
-
-const joinFloats = (parts: readonly Float32Array[]): Float32Array => {
-  const joined = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  join(parts, joined);
-  return joined;
-};
-
-/** Lists the layers of a group whose keys are rotated. */
-export function rotatedLayers(geometry: AttentionGeometry, { layers }: LayerGroup): readonly number[] {
-  return layers.filter((layer) => kindOfLayer(geometry, layer).inverseFrequencies.length > 0);
-}
+const movedLayersOf = ({ geometry, context }: LayeredDesign, { layers }: LayerGroup): readonly MovedLayer[] =>
+  movedLayers(geometry, context).filter(({ layer }) => layers.includes(layer));
 
 /** Makes the empty cache and numbers of a group, of the size that it has after so many commits. */
 function createSized(
@@ -88,7 +68,7 @@ function createSized(
       headCount: geometry.keyValueHeadCount,
       kinds: [{ kind: "retention", rowsPerHead: 1 }],
       capacityTokens,
-      dtype: "float64",
+      dtype: "float32",
     }),
   };
 }
@@ -118,17 +98,10 @@ export class LayeredSlotState implements MemoryState {
 
   /** Creates a state without tokens, of the sizes that one has after so many commits. */
   static create(design: LayeredDesign, memory: TensorMemory = hostMemory, commits = 0): LayeredSlotState {
-    const { geometry, context } = design;
-    const rowLength = geometry.keyValueHeadCount * geometry.headSize;
-    const groups = groupLayers(geometry).map((group) => ({
+    const groups = groupLayers(design.geometry).map((group) => ({
       group,
       ...createSized(design, group, commits, memory),
-      kept: new Map(
-        rotatedLayers(geometry, group).map((layer) => [
-          layer,
-          memory.allocate((context.sinkTokens + group.slotTokens) * rowLength),
-        ]),
-      ),
+      kept: new KeptKeys(design.geometry, movedLayersOf(design, group), memory),
     }));
     return new LayeredSlotState(design, memory, groups, { length: 0, commits });
   }
@@ -141,22 +114,15 @@ export class LayeredSlotState implements MemoryState {
     memory?: TensorMemory,
   ): LayeredSlotState {
     const state = LayeredSlotState.create(design, memory, tokens.commits);
-    const taken = new Map<string, number>();
-    const take = (name: string, length: number): Float32Array | Float64Array => {
-      const from = taken.get(name) ?? 0;
-      taken.set(name, from + length);
-      const data = arrays.get(name)?.subarray(from, from + length);
-      if (data !== undefined) return data;
-      throw new InternalError({ where: "restore", what: `array ${name} is missing` });
-    };
-    const floats = (name: string, length: number): Float32Array => Float32Array.from(take(name, length));
+    const saved = new SavedArrays(arrays);
     const { keyValueHeadCount: K, headSize: D } = design.geometry;
     for (const { group, cache, kept, numbers } of state.#groups) {
       const used = heldTokens(design.context, group, tokens.commits, tokens.length);
       const heads = group.layers.length * K;
-      cache.import(floats("keys", heads * used * D), floats("values", heads * used * D), used);
-      for (const buffer of kept.values()) buffer.write(floats("kept_keys", buffer.length), whole(buffer));
-      if (used > 0) numbers.write(take("token_numbers", heads * used), 0, used);
+      const size = heads * used * D;
+      cache.import(saved.floats("keys", size), saved.floats("values", size), used);
+      kept.import(saved.floats("kept_keys", kept.length));
+      if (used > 0) numbers.write(saved.floats("token_numbers", heads * used), 0, used);
     }
     state.#length = tokens.length;
     return state;
@@ -171,10 +137,10 @@ export class LayeredSlotState implements MemoryState {
   }
 
   get sizeBytes(): number {
-    return this.#groups.reduce((sum, { cache, kept, numbers }) => {
-      const keptBytes = [...kept.values()].reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
-      return sum + cache.sizeBytes + keptBytes + numbers.sizeBytes;
-    }, 0);
+    return this.#groups.reduce(
+      (sum, { cache, kept, numbers }) => sum + cache.sizeBytes + kept.sizeBytes + numbers.sizeBytes,
+      0,
+    );
   }
 
   /** Tokens that are no longer local, sinks aside. */
@@ -260,23 +226,14 @@ export class LayeredSlotState implements MemoryState {
 
   /** Gives the keys of sinks and slots as they were projected, `[K, A, D]` of each layer that is rotated. */
   async #originals({ group, cache, kept }: GroupParts, rows: number): Promise<Record<string, Tensor>> {
+    if (this.#commits > 0) return kept.feeds(rows);
     const { geometry } = this.#design;
-    const { keyValueHeadCount: K, headSize: D } = geometry;
-    const shape = [K, rows, D];
-    if (this.#commits > 0)
-      return Object.fromEntries(
-        [...kept].map(([layer, buffer]) => [keptKeysName(layer), buffer.tensor(shape)]),
-      );
-    const keys = await cache.readKeys(rows);
-    const size = K * rows * D;
-    const entries = rotatedLayers(geometry, group).map((layer) => {
-      const index = group.layers.indexOf(layer);
-      const own = keys.subarray(index * size, (index + 1) * size);
-      const { cos, sin } = rotaryTables(kindOfLayer(geometry, layer), 0, rows, -1);
-      unrotateRows(own, rows, D, { cos: cos.data, sin: sin.data });
-      return [keptKeysName(layer), hostTensor("float32", shape, own)] as const;
-    });
-    return Object.fromEntries(entries);
+    const shape = [geometry.keyValueHeadCount, rows, geometry.headSize];
+    // More rows than the group will keep: there is no buffer for them.
+    const originals = await readOriginals(geometry, cache, movedLayersOf(this.#design, group), rows);
+    return Object.fromEntries(
+      [...originals].map(([layer, keys]) => [keptKeysName(layer), hostTensor("float32", shape, keys)]),
+    );
   }
 
   /** Gives a group without what a commit drops: as it is, or at the first commit in buffers of its own size. */
@@ -338,9 +295,7 @@ export class LayeredSlotState implements MemoryState {
         throw new InternalError({ where: `layer ${layer}`, what: "no slots came out" });
       cache.overwrite(layer, "keys", 0, moved);
       cache.overwrite(layer, "values", 0, values);
-      if (originals === undefined) continue;
-      const length = originals.shape.reduce((product, extent) => product * extent, 1);
-      kept.get(layer)?.write(originals, [{ from: 0, to: 0, length }]);
+      if (originals !== undefined) kept.replace(layer, originals);
     }
   }
 
@@ -348,7 +303,7 @@ export class LayeredSlotState implements MemoryState {
     const groups = this.#groups.map(({ group, cache, kept, numbers }) => ({
       group,
       cache: cache.clone(),
-      kept: new Map([...kept].map(([layer, buffer]) => [layer, buffer.clone()])),
+      kept: kept.clone(),
       numbers: numbers.clone(),
     }));
     const tokens = { length: this.#length, commits: this.#commits };
@@ -358,21 +313,19 @@ export class LayeredSlotState implements MemoryState {
   release(): void {
     for (const { cache, kept } of this.#groups) {
       cache.release();
-      for (const buffer of kept.values()) buffer.release();
+      kept.release();
     }
   }
 
   async exportArrays(): Promise<readonly StateArray[]> {
     const caches = await Promise.all(this.#groups.map(({ cache }) => cache.export()));
-    const buffers = this.#groups.flatMap(({ kept }) => [...kept.values()]);
-    const kept = await Promise.all(buffers.map((buffer) => buffer.read(whole(buffer))));
+    const kept = await Promise.all(this.#groups.map((parts) => parts.kept.export()));
     const numbers = this.#groups.map((parts) => parts.numbers.export(parts.cache.usedTokens));
-    const count = numbers.reduce((sum, { length }) => sum + length, 0);
     return [
       { name: "keys", data: joinFloats(caches.map(({ keys }) => keys)) },
       { name: "values", data: joinFloats(caches.map(({ values }) => values)) },
       { name: "kept_keys", data: joinFloats(kept) },
-      { name: "token_numbers", data: join(numbers, new Float64Array(count)) },
+      { name: "token_numbers", data: joinFloats(numbers.map((own) => Float32Array.from(own))) },
     ];
   }
 }

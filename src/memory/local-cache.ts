@@ -244,6 +244,14 @@ export class LocalCache {
     return this.#readRows("keys", count);
   }
 
+  /** Copies out the first `count` keys of every head, `[K, count, D]`, by their layers. */
+  async readKeysByLayer(count: number): Promise<ReadonlyMap<number, Float32Array>> {
+    const packed = await this.readKeys(count);
+    const size = this.#lengthFor(count);
+    const { layers = [...this.#layers.keys()] } = this.#options;
+    return new Map(layers.map((layer, index) => [layer, packed.subarray(index * size, (index + 1) * size)]));
+  }
+
   /** Replaces the first `count` keys of every head, `[L, K, count, D]`. */
   replaceKeys(count: number, keys: Float32Array): void {
     const size = this.#lengthFor(count);

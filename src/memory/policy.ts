@@ -10,6 +10,7 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import type { Graph, Value } from "../graph/graph.ts";
 import type { NamedTensors, RuntimeSession } from "../runtime/runtime.ts";
 import type { Tensor, TensorMemory } from "../runtime/tensor-memory.ts";
+import type { ArraySize } from "./state-arrays.ts";
 
 /** Names a policy. */
 export type PolicyName =
@@ -108,9 +109,7 @@ export interface MemoryPolicy {
   /** Makes an empty state, on the host unless another memory is given. */
   createState(memory?: TensorMemory): MemoryState;
   /** Lists names and element counts of the arrays of a state of that length, in order. */
-  arraySizes(
-    lengthTokens: number,
-  ): readonly { readonly name: string; readonly length: number; readonly dtype: "float32" | "float64" }[];
+  arraySizes(lengthTokens: number): readonly ArraySize[];
   /**
    * Makes a state from its length and arrays.
    * @param arrays as {@link MemoryState.exportArrays} gave them, sizes already checked.

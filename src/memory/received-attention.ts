@@ -38,7 +38,10 @@ export const receivedAttentionName = (kind: number): string => kindName("receive
 export interface AttentionScoring {
   /** Last tokens before a commit whose attention counts; Infinity: that of all. */
   readonly observedTokens: number;
-  /** Whether a token that stays at a commit keeps what it has received. */
+  /**
+   * Whether a token that stays at a commit keeps what it has received. Sums then grow as long as the stream, and are
+   * kept in float64; else there are at most `observedTokens` terms, and float32 is enough.
+   */
   readonly isCumulative: boolean;
   /** Makes scores of what the candidates of a head have received; both in stream order. */
   readonly scoreCandidates: (received: NumberArray) => NumberArray;

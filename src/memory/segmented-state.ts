@@ -15,13 +15,13 @@ import {
   type ContextSettings,
   kindOfLayer,
   localCapacityTokens,
-  memoryLayers,
 } from "./geometry.ts";
 import { LinearMemory } from "./linear-memory.ts";
 import { LocalCache } from "./local-cache.ts";
 import { absorbLocal, localAttentionFeeds } from "./local-feeds.ts";
 import type { MemoryState, StateArray, TokenCounts } from "./policy.ts";
 import { rotateRows } from "./rotary.ts";
+import { SavedArrays } from "./state-arrays.ts";
 
 /** Names the output of the inference graph that carries the mean gate opening of each layer with a memory, `[N]`. */
 export const gateOpeningName = "gate_opening";
@@ -205,22 +205,16 @@ export function restoreSegmentedState(
   arrays: ReadonlyMap<string, Float32Array | Float64Array>,
   memory?: TensorMemory,
 ): SegmentedState {
-  const array = (name: string): Float32Array => {
-    const data = arrays.get(name);
-    if (!(data instanceof Float32Array))
-      throw new InternalError({ where: "restore", what: `array ${name} is missing` });
-    return data;
-  };
+  const saved = new SavedArrays(arrays);
   const cache = createSegmentedCache(geometry, context, memory);
-  cache.import(array("keys"), array("values"), tokens.used);
-  const gateSums = arrays.get("gate_sums");
-  const linear = arrays.has("memory_matrix") ? new LinearMemory(geometry, memory) : undefined;
-  linear?.import(array("memory_matrix"), array("memory_normalizer"));
+  cache.import(saved.floats("keys"), saved.floats("values"), tokens.used);
+  const linear = saved.has("memory_matrix") ? new LinearMemory(geometry, memory) : undefined;
+  linear?.import(saved.floats("memory_matrix"), saved.floats("memory_normalizer"));
   return new SegmentedState(geometry, context, {
     lengthTokens: tokens.length,
     cache,
-    sinkKeys: array("sink_keys"),
+    sinkKeys: saved.floats("sink_keys"),
     memory: linear,
-    gateSums: gateSums instanceof Float64Array ? gateSums : new Float64Array(memoryLayers(geometry).length),
+    gateSums: saved.doubles("gate_sums"),
   });
 }

@@ -30,6 +30,7 @@ import { beginLocalAttention, beginWithAdapter } from "./segmented-policies.ts";
 import { commitCountAt, memorySwitch } from "./segmented-state.ts";
 import { buildSlotCommit, type KeyMaps, type SlotMemory } from "./slot-commit.ts";
 import { hasGatedPath, numbersDType, type SlotDesign, SlotState, tokenNumbersName } from "./slot-state.ts";
+import { type ArraySize, countArrayBytes } from "./state-arrays.ts";
 import { rowsOfNetworks, type TokenNetwork, TokenNetworksWriter } from "./token-networks.ts";
 import { countNumbers } from "./token-numbers.ts";
 
@@ -61,16 +62,17 @@ function withNumbers(
   };
 }
 
-type ArraySizes = ReturnType<MemoryPolicy["arraySizes"]>;
-
 /** Lists the arrays of a state whose cache holds so many tokens. */
-function arraySizesOf({ geometry, context, ...design }: SlotDesign, usedTokens: number): ArraySizes {
+function arraySizesOf(
+  { geometry, context, ...design }: SlotDesign,
+  usedTokens: number,
+): readonly ArraySize[] {
   const { layerCount: L, keyValueHeadCount: K, headSize: D } = geometry;
   const N = memoryLayers(geometry).length;
   const features = design.memory?.featureCount ?? 0;
   const keptRows = movedLayers(geometry, context).reduce((sum, { rows }) => sum + rows, 0);
   const [float32, float64] = ["float32" as const, "float64" as const];
-  const sizes: ArraySizes = [
+  const sizes: readonly ArraySize[] = [
     { name: "keys", length: L * K * usedTokens * D, dtype: float32 },
     { name: "values", length: L * K * usedTokens * D, dtype: float32 },
     { name: "kept_keys", length: keptRows * K * D, dtype: float32 },
@@ -101,10 +103,7 @@ function createSlotPolicy(
   const { geometry, context, memory: linearMemory } = design;
   const isGated = hasGatedPath(design);
   const usedAt = (length: number): number => length - commitCountAt(context, length) * context.segmentTokens;
-  const bytes = arraySizesOf(design, localCapacityTokens(context)).reduce(
-    (sum, { length, dtype }) => sum + length * (dtype === "float64" ? 8 : 4),
-    0,
-  );
+  const bytes = countArrayBytes(arraySizesOf(design, localCapacityTokens(context)));
   return {
     name,
     maxLengthTokens: Number.POSITIVE_INFINITY,

@@ -16,7 +16,7 @@ import {
   localCapacityTokens,
   memoryLayers,
 } from "./geometry.ts";
-import { KeptKeys } from "./kept-keys.ts";
+import { KeptKeys, movedLayers } from "./kept-keys.ts";
 import type { KeySums } from "./key-difference.ts";
 import { LinearMemory } from "./linear-memory.ts";
 import { pastKeysName, pastValuesName } from "./local-attention.ts";
@@ -33,6 +33,7 @@ import {
   slotKeysName,
   slotValuesName,
 } from "./slot-commit.ts";
+import { SavedArrays } from "./state-arrays.ts";
 import { chooseHighest, type NumberRows, TokenNumbers, type TokenNumbersShape } from "./token-numbers.ts";
 
 /** Names the output of the inference graph with the numbers of the new tokens, `[N, numbers, T]`. */
@@ -58,7 +59,7 @@ export interface SlotDesign {
 export function numbersDType({
   attentionScoring,
 }: Pick<SlotDesign, "attentionScoring">): TokenNumbersShape["dtype"] {
-  return attentionScoring === undefined ? "float32" : "float64";
+  return attentionScoring?.isCumulative === true ? "float64" : "float32";
 }
 
 /** Tells whether attention is another one once slots are filled. */
@@ -103,7 +104,7 @@ export class SlotState implements MemoryState {
     return new SlotState(design, {
       lengthTokens: 0,
       cache: createSegmentedCache(geometry, context, memory),
-      keptKeys: new KeptKeys(geometry, context, memory),
+      keptKeys: new KeptKeys(geometry, movedLayers(geometry, context), memory),
       numbers: new TokenNumbers({
         layerCount,
         headCount,
@@ -127,25 +128,15 @@ export class SlotState implements MemoryState {
     arrays: ReadonlyMap<string, Float32Array | Float64Array>,
     memory?: TensorMemory,
   ): SlotState {
-    const floats = (name: string): Float32Array => {
-      const data = arrays.get(name);
-      if (data instanceof Float32Array) return data;
-      throw new InternalError({ where: "restore", what: `array ${name} is missing` });
-    };
-    const doubles = (name: string): Float64Array => {
-      const data = arrays.get(name);
-      if (data instanceof Float64Array) return data;
-      throw new InternalError({ where: "restore", what: `array ${name} is missing` });
-    };
+    const saved = new SavedArrays(arrays);
     const { lengthTokens, usedTokens } = tokens;
     const parts = SlotState.create(design, memory).#parts;
-    parts.cache.import(floats("keys"), floats("values"), usedTokens);
-    parts.keptKeys.import(floats("kept_keys"));
-    const read = numbersDType(design) === "float64" ? doubles : floats;
-    if (usedTokens > 0) parts.numbers.write(read("token_numbers"), 0, usedTokens);
-    parts.memory?.import(floats("memory_matrix"), floats("memory_normalizer"));
-    parts.gateSums.set(doubles("gate_sums"));
-    parts.keySums?.import(doubles("key_sums"));
+    parts.cache.import(saved.floats("keys"), saved.floats("values"), usedTokens);
+    parts.keptKeys.import(saved.floats("kept_keys"));
+    if (usedTokens > 0) parts.numbers.write(saved.numbers("token_numbers"), 0, usedTokens);
+    parts.memory?.import(saved.floats("memory_matrix"), saved.floats("memory_normalizer"));
+    parts.gateSums.set(saved.doubles("gate_sums"));
+    parts.keySums?.import(saved.doubles("key_sums"));
     return new SlotState(design, { ...parts, lengthTokens });
   }
 

@@ -10,7 +10,8 @@
  * queries before that commit: 32, where window and segment are as long. Nobody has asked anything
  * then: what a question would look at is known only where it happens to lie in the observation, and what a commit drops
  * is gone. Pooled are the candidates, slots and the T oldest local tokens, in stream order; sinks and window stay in any
- * case. Query heads of a group share keys, so that their mean counts. What was received is forgotten at the commit.
+ * case. Query heads of a group share keys, so that their mean counts. What was received is forgotten at the commit,
+ * so that float32 is enough for it: no policy with slots has a smaller state.
  */
 
 import type { AttentionGeometry, ContextSettings } from "./geometry.ts";
