@@ -5,6 +5,7 @@
 import type { EvaluationRecord } from "../eval/evaluation-record.ts";
 import { hasLikelihoods, tabulateLikelihoods } from "../eval/likelihood-tables.ts";
 import { type SummaryRow, summarize } from "../eval/summarize.ts";
+import { dropEmptyColumns, notApplicable } from "../eval/table.ts";
 import { formatBytes, formatCount, formatRate, formatSeconds, formatTable } from "./format.ts";
 
 const nats = (value: number): string => value.toFixed(3);
@@ -36,10 +37,11 @@ const header = (score: string): string[] => [
 function formatRow(rows: readonly SummaryRow[], row: SummaryRow): string[] {
   const { policy, lengthTokens, result } = row;
   const start = [describeSettings(rows, row), policy, formatCount(lengthTokens)];
-  if (result === undefined) return [...start, "n/a"];
+  if (result === undefined) return [...start, notApplicable];
   const [low, high] = result.interval;
   const write = result.likelihoods === undefined ? share : nats;
   const { timeToFirstTokenMs: first } = result;
+  const rate = (speed: number | null): string => (speed === null ? notApplicable : formatRate(speed));
   return [
     ...start,
     write(result.score),
@@ -47,9 +49,9 @@ function formatRow(rows: readonly SummaryRow[], row: SummaryRow): string[] {
     String(result.questionCount),
     formatBytes(result.stateBytes),
     formatBytes(result.peakResidentBytes),
-    formatRate(result.prefillTokensPerSecond ?? undefined),
-    formatRate(result.decodeTokensPerSecond ?? undefined),
-    first === null ? "?" : formatSeconds(first / 1000),
+    rate(result.prefillTokensPerSecond),
+    rate(result.decodeTokensPerSecond),
+    first === null ? notApplicable : formatSeconds(first / 1000),
   ];
 }
 
@@ -58,7 +60,9 @@ function formatModel(rows: readonly SummaryRow[]): string {
   const isScored = ({ task }: SummaryRow): boolean => hasLikelihoods(rows.filter((row) => row.task === task));
   const [scored, asked] = [rows.filter(isScored), rows.filter((row) => !isScored(row))];
   const format = (score: string, own: readonly SummaryRow[]): string =>
-    own.length === 0 ? "" : formatTable([header(score), ...own.map((row) => formatRow(rows, row))]);
+    own.length === 0
+      ? ""
+      : formatTable(dropEmptyColumns([header(score), ...own.map((row) => formatRow(rows, row))], 4));
   const settings = [...new Set(scored.map((row) => describeSettings(rows, row)))];
   const details = settings.flatMap((name) =>
     tabulateLikelihoods(

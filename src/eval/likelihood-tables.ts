@@ -5,9 +5,7 @@
 import type { Interval } from "./intervals.ts";
 import { describeBucket } from "./likelihood-sums.ts";
 import type { SummaryRow } from "./summarize.ts";
-
-/** Is a table: its first row holds the headings. */
-export type Table = readonly (readonly string[])[];
+import { notApplicable, type Table } from "./table.ts";
 
 interface Mean {
   readonly nll: number;
@@ -38,7 +36,7 @@ function tabulateMeans(
     const row = rows.find((one) => one.policy === policy && one.lengthTokens === length);
     if (row === undefined) return "";
     const found = meanOf(row);
-    return found === undefined ? "n/a" : `${writeMean(found)}, n ${found.documentCount}`;
+    return found === undefined ? notApplicable : `${writeMean(found)}, n ${found.documentCount}`;
   };
   return [
     [title, ...lengths.map(formatTokens)],

@@ -64,7 +64,10 @@ describe("a report", () => {
   });
 
   it("gives what each row costs, and how far gates open in each layer", () => {
-    expect(markdown).toContain("| paper | 1K | 2 | 3 | 100 | ? | 1.5 | 0.375 |");
+    // No example has a speed of decoding, so there is no column of it; the other policy has no gate.
+    expect(markdown).toMatch(/prefill, tokens\/s \| first token, s \| mean gate \|/);
+    expect(markdown).toContain("| paper | 1K | 2 | 3 | 100 | 1.5 | 0.375 |");
+    expect(markdown).toContain("| full | 1K | 2 | 3 | 100 | 1.5 | n/a |");
     expect(markdown).toContain("| paper | 0.25 | 0.5 |");
     expect(markdown).not.toMatch(/\| full \| 0\.25/);
   });
@@ -73,6 +76,11 @@ describe("a report", () => {
     expect(html).not.toMatch(/<script|<link|<img|url\(|https?:(?!\/\/www\.w3\.org\/2000\/svg")/);
     expect(html).toContain("Evaluation of tiny &lt;1>");
     expect(html.match(/<svg /g)).toHaveLength(Object.keys(plots).length);
+  });
+
+  it("puts what stands in brackets below its number", () => {
+    expect(html).toContain("<td>75.0<small>(30.1 to 95.4), n 4</small></td>");
+    expect(html).toContain("<td>paper</td>");
   });
 
   it("draws a line a policy, and depths against lengths", () => {

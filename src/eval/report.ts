@@ -5,9 +5,10 @@
 import { escapeXml } from "../train/line-plot.ts";
 import type { EvaluationRecord, ExampleRecord } from "./evaluation-record.ts";
 import { mean } from "./intervals.ts";
-import { hasLikelihoods, type Table, tabulateLikelihoods } from "./likelihood-tables.ts";
+import { hasLikelihoods, tabulateLikelihoods } from "./likelihood-tables.ts";
 import { drawDepthMap, drawRowPlots, formatTokens } from "./report-plots.ts";
 import { type SummaryRow, summarize } from "./summarize.ts";
+import { dropEmptyColumns, notApplicable, type Table } from "./table.ts";
 
 /** Writes what tells a row's task from others, in a line: its name and settings. */
 export type DescribeTask = (rows: readonly SummaryRow[], row: SummaryRow) => string;
@@ -29,7 +30,7 @@ interface Section {
 
 const percent = (value: number): string => (100 * value).toFixed(1);
 const digits = (value: number | null, scale: number): string =>
-  value === null ? "?" : String(Number((value / scale).toPrecision(3)));
+  value === null ? notApplicable : String(Number((value / scale).toPrecision(3)));
 
 /** Lays out scores: a row a policy, a column a length. */
 function tabulateScores(rows: readonly SummaryRow[]): Table {
@@ -37,7 +38,7 @@ function tabulateScores(rows: readonly SummaryRow[]): Table {
   const policies = [...new Set(rows.map(({ policy }) => policy))];
   const write = (policy: string, length: number): string => {
     const row = rows.find((one) => one.policy === policy && one.lengthTokens === length);
-    if (row?.result === undefined) return row === undefined ? "" : "n/a";
+    if (row?.result === undefined) return row === undefined ? "" : notApplicable;
     const { score, interval, questionCount } = row.result;
     return `${percent(score)} (${percent(interval[0])} to ${percent(interval[1])}), n ${questionCount}`;
   };
@@ -58,7 +59,7 @@ const costHeadings = [
   "mean gate",
 ];
 
-/** Lays out what each row costs. */
+/** Lays out what each row costs; where nothing is generated, without what is measured of answers. */
 function tabulateCosts(rows: readonly SummaryRow[]): Table {
   const costs = rows.flatMap(({ policy, lengthTokens, result }) => {
     if (result === undefined) return [];
@@ -72,11 +73,11 @@ function tabulateCosts(rows: readonly SummaryRow[]): Table {
         digits(prefillTokensPerSecond, 1),
         digits(decodeTokensPerSecond, 1),
         digits(result.timeToFirstTokenMs, 1000),
-        result.meanGateOpening === null ? "" : digits(result.meanGateOpening, 1),
+        digits(result.meanGateOpening, 1),
       ],
     ];
   });
-  return [costHeadings, ...costs];
+  return dropEmptyColumns([costHeadings, ...costs], 2);
 }
 
 /** Lays out how far gates open, a row a policy with gates, a column a layer; undefined where there are none. */
@@ -128,7 +129,7 @@ function makeSection(
   const hasResult = rows.some(({ result }) => result !== undefined);
   return {
     title,
-    tables: [...scores, tabulateCosts(rows), ...(gates === undefined ? [] : [gates])],
+    tables: [...scores, ...(hasResult ? [tabulateCosts(rows)] : []), ...(gates === undefined ? [] : [gates])],
     plots: [...(hasResult ? [{ file: `${name}.svg`, svg: drawRowPlots(title, rows) }] : []), ...maps],
     notes: [...new Set(notes)],
   };
@@ -137,7 +138,8 @@ function makeSection(
 const explanation =
   "Scores are of answers generated greedily; nats a token are the mean negative log likelihood of a text. In brackets: the interval of confidence at 95%, over documents (Wilson's " +
   "for right or wrong, a bootstrap for means); n counts questions. State is what a session holds; resident is the most " +
-  "memory that the process held; speeds and times are medians, and the time to the first token includes all reading.";
+  "memory that the process held; speeds and times are medians, and the time to the first token includes all reading. " +
+  "n/a is what does not apply, such as the gate of a policy without one.";
 
 function writeMarkdown(title: string, sections: readonly Section[]): string {
   const escapePipes = (text: string): string => text.replaceAll("|", "\\|");
@@ -159,22 +161,33 @@ function writeMarkdown(title: string, sections: readonly Section[]): string {
 
 const style =
   "body{font:15px/1.5 sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#222}" +
-  "table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto}" +
-  "th,td{border:1px solid #ddd;padding:.25rem .6rem;text-align:right;white-space:nowrap}" +
-  "th{background:#f4f4f4}th:first-child,td:first-child{text-align:left}svg{max-width:100%;height:auto}";
+  ".table{overflow-x:auto;margin:1rem 0}table{border-spacing:0;font-variant-numeric:tabular-nums}" +
+  "th,td{border:solid #ddd;border-width:0 1px 1px 0;padding:.25rem .6rem;text-align:right;white-space:nowrap;vertical-align:top}" +
+  "th{background:#f4f4f4;border-top-width:1px}td{background:white}small{display:block;color:#666}" +
+  // The policy stays in sight while a wide table is scrolled.
+  "th:first-child,td:first-child{text-align:left;border-left-width:1px;position:sticky;left:0}svg{max-width:100%;height:auto}";
+
+/** Writes a cell: what stands in brackets behind a number on a line of its own. */
+function writeCell(text: string): string {
+  const [, value, behind] = /^(\S+) (\(.+)$/.exec(text) ?? [];
+  if (value === undefined || behind === undefined) return `<td>${escapeXml(text)}</td>`;
+  return `<td>${escapeXml(value)}<small>${escapeXml(behind)}</small></td>`;
+}
 
 function writeHtml(title: string, sections: readonly Section[]): string {
-  const row = (tag: string, cells: readonly string[]): string =>
-    `<tr>${cells.map((text) => `<${tag}>${escapeXml(text)}</${tag}>`).join("")}</tr>`;
+  const heading = (text: string): string => `<th>${escapeXml(text)}</th>`;
+  const row = ([first = "", ...cells]: readonly string[]): string =>
+    `<tr><td>${escapeXml(first)}</td>${cells.map(writeCell).join("")}</tr>`;
+  // A box that can be scrolled must be reached by keyboard too.
   const table = ([head = [], ...rows]: Table): string =>
-    `<table>${row("th", head)}\n${rows.map((cells) => row("td", cells)).join("\n")}</table>`;
+    `<div class="table" tabindex="0"><table><tr>${head.map(heading).join("")}</tr>\n${rows.map(row).join("\n")}</table></div>`;
   const blocks = sections.flatMap((section) => [
     `<h2>${escapeXml(section.title)}</h2>`,
     ...section.tables.map(table),
     ...section.notes.map((note) => `<p>${escapeXml(note)}</p>`),
     ...section.plots.map(({ svg }) => svg),
   ]);
-  const head = `<meta charset="utf-8"><title>${escapeXml(title)}</title><style>${style}</style>`;
+  const head = `<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escapeXml(title)}</title><style>${style}</style>`;
   const body = [`<h1>${escapeXml(title)}</h1>`, `<p>${explanation}</p>`, ...blocks].join("\n");
   return `<!doctype html>\n<html lang="en"><head>${head}</head><body>\n${body}\n</body></html>\n`;
 }
