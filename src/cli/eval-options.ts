@@ -34,6 +34,11 @@ export const evalOptions = {
     value: "A,…",
     help: "of paper, plus and infini, besides the whole: slots-off, memory-off, gate-open, gate-closed, window-halved",
   },
+  "equal-bytes": {
+    type: "string",
+    value: "P,…",
+    help: "streaming, paper, infini: once more, each with a window as long as the state of the largest policy with slots allows",
+  },
   lengths: {
     type: "string",
     value: "N,…",
@@ -146,6 +151,19 @@ function choosePolicies(values: EvalValues): readonly PolicyName[] {
   return chosen.flatMap(([name, isChosen]) => (isChosen ? [name] : []));
 }
 
+/** Refuses two subjects of one label. @throws {@link InvalidRequestError} */
+export function assertLabels(subjects: readonly Subject[]): void {
+  const twice = subjects.find(({ label }, index) => subjects.findIndex((one) => one.label === label) < index);
+  if (twice === undefined) return;
+  throw usageError("two policies have the same label", { got: twice.label, command: "eval" });
+}
+
+/** Lists the policies that run with a longer window too. @throws {@link InvalidRequestError} */
+export function toEqualBytes(values: EvalValues): readonly PolicyName[] {
+  const withoutSlots = policyNames.filter((name) => !keepsSlots(name) && name !== "full");
+  return splitList(values["equal-bytes"] ?? "").map((text) => parseChoice("equal-bytes", text, withoutSlots));
+}
+
 /** Lists the subjects: of flags, then of a file. @throws {@link InvalidRequestError} {@link FileError} */
 export async function toSubjects(values: EvalValues): Promise<readonly Subject[]> {
   const { slotTokens, ...plain } =
@@ -172,9 +190,7 @@ export async function toSubjects(values: EvalValues): Promise<readonly Subject[]
   });
   const file = values["policy-file"];
   const subjects = [...ofFlags, ...(file === undefined ? [] : await readSubjects(file))];
-  const twice = subjects.find(({ label }, index) => subjects.findIndex((one) => one.label === label) < index);
-  if (twice !== undefined)
-    throw usageError("two policies have the same label", { got: twice.label, command: "eval" });
+  assertLabels(subjects);
   if (subjects.length === 0)
     throw usageError("--policies is empty", { expected: policyNames.join(", "), command: "eval" });
   return subjects;

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -94,6 +95,25 @@ describe("edgeinfinite eval", () => {
     expect(policies).toEqual(["paper", "paper gate-open", "plus", "plus slots-off"]);
   });
 
+  it("gives a window the bytes of slots where that is asked for, as a row of its own", async () => {
+    const flags = ["--policies", "streaming,keydiff", "--equal-bytes", "streaming", "--lengths", "300"];
+    expect((await runCommand(argue("equal", ...flags, "--examples", "1"))).status).toBe(0);
+    const records = await readRecordFolder(join(folder.path, "equal"));
+    const bytesOf = (label: string): number =>
+      records.flatMap((record) =>
+        record.type === "example" && record.policy === label ? [record.stateBytes] : [],
+      )[0] ?? Number.NaN;
+    const [short, long, slots] = ["streaming", "streaming equal-bytes", "keydiff"].map(bytesOf);
+    // Two layers of two heads of 16, keys and values in float32.
+    const tokenBytes = 2 * 4 * 2 * 2 * 16;
+    expect(long).toBeLessThanOrEqual(slots ?? 0);
+    expect(long).toBeGreaterThan((slots ?? 0) - tokenBytes);
+    expect(((long ?? 0) - (short ?? 0)) % tokenBytes).toBe(0);
+    const window = records.find(({ policy }) => policy === "streaming equal-bytes")?.memory.windowTokens;
+    // No window may hold the facts, so the longest counts for both.
+    for (const { settings } of records) expect(settings.distanceTokens).toBe(3 + Number(window) + 13);
+  });
+
   it("goes on after each kill, with no example lost or repeated", { timeout: 180_000 }, async () => {
     const flags = ["--policies", "streaming,keydiff", "--examples", "4"];
     expect((await runCommand(argue("straight", ...flags))).status).toBe(0);
@@ -154,14 +174,19 @@ describe("edgeinfinite eval", () => {
     ["an unknown task", ["guess"], /task: unknown, got "guess", expected recall/],
     ["an unknown policy", ["--policies", "magic"], /--policies: unknown, got "magic", expected paper/],
     ["an unknown ablation", ["--ablations", "all"], /--ablations: unknown, got "all", expected slots-off/],
+    ["equal bytes of slots", ["--equal-bytes", "keydiff"], /--equal-bytes: unknown, got "keydiff"/],
     ["no length", ["--lengths", "1X"], /--lengths: not a number, got "1X"/],
     ["a shard out of range", ["--shard", "3/2"], /--shard: not understood/],
     ["half a list of policies", ["--policies", "full,full"], /two policies have the same label, got "full"/],
     ["a haystack that is not there", ["--haystack", "/no/such"], /cannot be opened/],
     ["too many distractors", ["--distractors", "0.9"], /distractors/],
-  ])("refuses %s", async (name, more, message) => {
-    const { status, stderr } = await runCommand(argue(name.replaceAll(" ", "-"), ...more));
+    ["a model that is not there", ["--model", "/no/such"], /\/no\/such/],
+    ["policies that all lack something", ["--policies", "paper,plus"], /plus needs a trained memory/],
+  ])("refuses %s, and leaves no folder", async (name, more, message) => {
+    const out = name.replaceAll(" ", "-");
+    const { status, stderr } = await runCommand(argue(out, ...more));
     expect(stderr).toMatch(message);
     expect(status).toBeGreaterThan(1);
+    expect(await readdir(folder.path)).not.toContain(out);
   });
 });

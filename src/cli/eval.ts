@@ -2,19 +2,27 @@
  * `edgeinfinite eval`: puts tasks to a model under several ways to remember, example by example.
  */
 
-import { openParts } from "../engine/load-model.ts";
 import { nodePlatform } from "../engine/node.ts";
-import { isEdgeInfiniteError } from "../errors.ts";
 import type { EvaluationRecord } from "../eval/evaluation-record.ts";
 import { loadSubject } from "../eval/load-subject.ts";
 import { openRecordFile, readRecordFolder } from "../eval/node-record-files.ts";
 import { type EvaluationProgress, runEvaluation } from "../eval/run-evaluation.ts";
 import type { Subject } from "../eval/subject.ts";
+import { lengthenWindows, measureSubjects } from "../eval/subject-sizes.ts";
 import { summarize } from "../eval/summarize.ts";
 import { embeddedModelName } from "../files/embedded-model.ts";
+import { localCapacityTokens } from "../memory/geometry.ts";
 import { parseArguments, usageError } from "./arguments.ts";
 import type { Command, CommandContext } from "./command.ts";
-import { evalOptions, toLengthPlans, toShard, toSubjects } from "./eval-options.ts";
+import {
+  assertLabels,
+  type EvalValues,
+  evalOptions,
+  toEqualBytes,
+  toLengthPlans,
+  toShard,
+  toSubjects,
+} from "./eval-options.ts";
 import { formatEvaluation } from "./eval-table.ts";
 import { prepareTasks, taskNames, taskOptions } from "./eval-tasks.ts";
 import { formatCount, formatSeconds } from "./format.ts";
@@ -41,28 +49,27 @@ function formatProgress(progress: EvaluationProgress, columns: number): string {
   return fitParts([formatBar(share), policy, place, ...left], columns);
 }
 
-/** Returns the longest S + W + T of all subjects, and the longest S; 0 where none has a window. */
-async function findSizes(
+/** Is what is evaluated, with the longest S + W + T of all, and the longest S; 0 where none has a window. */
+interface ChosenSubjects {
+  readonly subjects: readonly Subject[];
+  readonly windowTokens: number;
+  readonly sinkTokens: number;
+}
+
+async function chooseSubjects(
   model: string,
-  subjects: readonly Subject[],
+  values: EvalValues,
   signal: AbortSignal,
-): Promise<{ readonly windowTokens: number; readonly sinkTokens: number }> {
-  const [windows, sinks] = [[0], [0]];
-  for (const { policy, adapter, context } of subjects) {
-    if (policy === "full") continue;
-    const memory = { policy, context, ...(adapter !== undefined && { adapter }) };
-    try {
-      const parts = await openParts(nodePlatform, model, { ...memory, signal }, true);
-      await parts.close();
-      const { sinkTokens, windowTokens, segmentTokens } = parts.context;
-      windows.push(sinkTokens + windowTokens + segmentTokens);
-      sinks.push(sinkTokens);
-    } catch (error) {
-      // A subject that cannot be loaded is told of when it is its turn.
-      if (!isEdgeInfiniteError(error)) throw error;
-    }
-  }
-  return { windowTokens: Math.max(...windows), sinkTokens: Math.max(...sinks) };
+): Promise<ChosenSubjects> {
+  const given = await toSubjects(values);
+  const sizes = await measureSubjects(nodePlatform, model, given, signal);
+  const longer = lengthenWindows(sizes, toEqualBytes(values));
+  const subjects = [...given, ...longer.map(({ subject }) => subject)];
+  assertLabels(subjects);
+  const contexts = [...sizes, ...longer].map(({ context }) => context);
+  const windows = contexts.map((context) => localCapacityTokens({ ...context, slotTokens: 0 }));
+  const sinks = contexts.map(({ sinkTokens }) => sinkTokens);
+  return { subjects, windowTokens: Math.max(0, ...windows), sinkTokens: Math.max(0, ...sinks) };
 }
 
 /** Makes a function that says, the first time that a document repeats its haystack, that there are such. */
@@ -94,12 +101,12 @@ async function run(context: CommandContext): Promise<void> {
   const { out } = values;
   if (out === undefined || out === "")
     throw usageError("--out is missing", { expected: "a folder", command: "eval" });
-  const subjects = await toSubjects(values);
+  const { subjects, ...sizes } = await chooseSubjects(name, values, signal);
   const shard = toShard(values.shard);
   const makeTasks = await prepareTasks(positionals, values, {
     seed: values.seed === undefined ? 1 : parseWhole("seed", values.seed, 0),
     haystack: values.haystack,
-    ...(await findSizes(name, subjects, signal)),
+    ...sizes,
     signal,
   });
   const lengths = toLengthPlans(values);
@@ -120,6 +127,7 @@ async function run(context: CommandContext): Promise<void> {
     ...{ subjects, lengths, shard, limit, makeTasks },
     load: (subject: Subject) => loadSubject(nodePlatform, name, subject, { ...loadOptions, signal }),
     isDone: (id: string) => file.done.has(id),
+    prepare: file.prepare,
     save: file.add,
     residentBytes: () => terminal.residentBytes(),
   };

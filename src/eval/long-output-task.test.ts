@@ -59,6 +59,7 @@ async function run(
       loadScriptedModel({ replies, policy, context: sizes, model }),
     makeTasks,
     isDone: (id: string) => records.some((record) => record.id === id),
+    prepare: async () => {},
     save: async (saved: readonly EvaluationRecord[]) => void records.push(...saved),
     residentBytes: () => 1000,
   };

@@ -2,6 +2,7 @@
  * Files of records on disk: lines are appended whole, and what a killed process left half is taken out.
  */
 
+import { existsSync } from "node:fs";
 import { appendFile, mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "../files/node-atomic-write.ts";
@@ -64,25 +65,35 @@ export async function readRecordFolder(folder: string): Promise<EvaluationRecord
 export interface RecordFile {
   /** The ids of all records of the folder. */
   readonly done: Set<string>;
+  /** Makes the folder where there is none, and takes half a line out; before the first {@link add}. @throws {@link FileError} */
+  prepare(): Promise<void>;
   /** Adds records, all or none: one write of whole lines. @throws {@link FileError} when the disk is full. */
   add(records: readonly EvaluationRecord[]): Promise<void>;
 }
 
-/**
- * Opens a shard's file to go on; the folder is made where there is none.
- * @throws as {@link readRecordFolder} does.
- */
-export async function openRecordFile(folder: string, shard: Shard): Promise<RecordFile> {
+async function makeFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true }).catch((error: unknown) => {
     throw systemFileError(folder, "the folder for records cannot be made", error);
   });
+}
+
+/**
+ * Opens a shard's file to go on. Nothing is written before it is prepared, so that a request that is refused leaves
+ * nothing behind.
+ * @throws as {@link readRecordFolder} does.
+ */
+export async function openRecordFile(folder: string, shard: Shard): Promise<RecordFile> {
   const path = join(folder, recordFileName(shard));
-  const text = await readText(path);
-  const whole = wholeLines(text);
-  if (whole.length < text.length) await writeFileAtomic(path, new TextEncoder().encode(whole));
-  const done = new Set((await readRecordFolder(folder)).map(({ id }) => id));
+  const records = existsSync(folder) ? await readRecordFolder(folder) : [];
+  const done = new Set(records.map(({ id }) => id));
   return {
     done,
+    async prepare() {
+      await makeFolder(folder);
+      const text = await readText(path);
+      const whole = wholeLines(text);
+      if (whole.length < text.length) await writeFileAtomic(path, new TextEncoder().encode(whole));
+    },
     async add(records) {
       try {
         await appendFile(path, records.map((record) => `${JSON.stringify(record)}\n`).join(""));
@@ -96,9 +107,7 @@ export async function openRecordFile(folder: string, shard: Shard): Promise<Reco
 
 /** Writes records as one file of a folder of its own. @throws {@link FileError} */
 export async function writeRecordFolder(folder: string, records: readonly EvaluationRecord[]): Promise<void> {
-  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
-    throw systemFileError(folder, "the folder for records cannot be made", error);
-  });
+  await makeFolder(folder);
   const text = dropRepeated(records)
     .map((record) => `${JSON.stringify(record)}\n`)
     .join("");

@@ -92,6 +92,7 @@ async function runScripted(changes: Partial<EvaluationPlan> = {}): Promise<Evalu
       }),
     makeTasks: (own) => [createPerplexityTask(own, { records: texts, distanceTokens: 128 })],
     isDone: (id) => records.some((record) => record.id === id),
+    prepare: async () => {},
     save: async (saved) => {
       records.push(...saved);
     },

@@ -48,6 +48,7 @@ function createRun(replies: (promptText: string) => string, changes: Partial<Eva
       }),
     makeTasks: (tokenizer: Tokenizer) => [createRecallTask(tokenizer, recall)],
     isDone: (id) => records.some((record) => record.id === id),
+    prepare: async () => {},
     save: async (saved) => {
       records.push(...saved);
     },
@@ -164,11 +165,27 @@ describe("runEvaluation", () => {
     expect(await runAll(plan)).toEqual([]);
   });
 
-  it("leaves out one of several subjects that cannot be loaded, and ends where it is the only one", async () => {
+  it("leaves out one of several subjects that cannot be loaded, and ends where none can", async () => {
     const wrong: Subject = { ...subject, label: "wrong", policy: "paper" };
-    const { plan, records } = createRun(() => "no", { subjects: [wrong, subject] });
-    expect(await runAll(plan)).toEqual(["subject-skip", ...Array(3).fill("records-save")]);
+    const { plan, records } = createRun(() => "no", { subjects: [wrong, subject, wrong] });
+    expect(await runAll(plan)).toEqual(["subject-skip", ...Array(3).fill("records-save"), "subject-skip"]);
     expect(records).toHaveLength(3);
-    await expect(runAll({ ...plan, subjects: [wrong] })).rejects.toThrow(/paper needs a trained memory/);
+    for (const subjects of [[wrong], [wrong, wrong]])
+      await expect(runAll({ ...plan, subjects })).rejects.toThrow(/paper needs a trained memory/);
+  });
+
+  it("is prepared once, when the request has been checked, and does at most its limit of each subject", async () => {
+    let preparedCount = 0;
+    const prepare = async (): Promise<void> => {
+      preparedCount++;
+    };
+    const subjects = [subject, { ...subject, label: "again", context: { ...context, windowTokens: 7 } }];
+    const { plan, records } = createRun(() => "no", { subjects, prepare, limit: 2 });
+    await runAll(plan);
+    expect(preparedCount).toBe(1);
+    expect(records.map(({ policy }) => policy)).toEqual(["streaming", "streaming", "again", "again"]);
+    const makeTasks = (tokenizer: Tokenizer) => [createRecallTask(tokenizer, { ...recall, factCount: 0 })];
+    await expect(runAll({ ...plan, makeTasks })).rejects.toThrow(/factCount: out of range/);
+    expect(preparedCount).toBe(1);
   });
 });

@@ -25,7 +25,7 @@ export interface EvaluationPlan {
   readonly subjects: readonly Subject[];
   readonly lengths: readonly LengthPlan[];
   readonly shard: Shard;
-  /** Most examples of this run; the rest is left to another. */
+  /** Most examples of a subject in this run; the rest is left to another. */
   readonly limit: number;
   /** Loads a subject's model. @throws {@link InvalidRequestError} when there is no such subject. */
   readonly load: (subject: Subject, signal: AbortSignal) => Promise<Model>;
@@ -33,6 +33,8 @@ export interface EvaluationPlan {
   readonly makeTasks: (tokenizer: Tokenizer) => readonly AnyTask[];
   /** Tells whether an example has a record. */
   readonly isDone: (id: string) => boolean;
+  /** Is called once, before the first example: a subject is loaded, its tasks are made, nothing has been refused. */
+  readonly prepare: () => Promise<void>;
   readonly save: (records: readonly EvaluationRecord[]) => Promise<void>;
   readonly residentBytes: () => number;
 }
@@ -249,14 +251,19 @@ class SubjectRun {
   }
 }
 
-/** Loads a subject; gives why there is no such one. */
-async function tryLoad(plan: EvaluationPlan, subject: Subject, signal: AbortSignal): Promise<Model | string> {
+/** Loads a subject; gives why there is no such one. @throws it where no subject is left. */
+async function tryLoad(
+  plan: EvaluationPlan,
+  subject: Subject,
+  isLast: boolean,
+  signal: AbortSignal,
+): Promise<Model | string> {
   try {
     return await plan.load(subject, signal);
   } catch (error) {
-    // Of several subjects one may not fit this model or adapter; alone it is what was asked for.
+    // Of several subjects one may not fit this model or adapter; where none does, it is what was asked for.
     const isRefused = isEdgeInfiniteError(error) && ["invalid-request", "unsupported"].includes(error.code);
-    if (isRefused && plan.subjects.length > 1) return error.message;
+    if (isRefused && !isLast) return error.message;
     throw error;
   }
 }
@@ -271,18 +278,20 @@ export async function* runEvaluation(
   signal: AbortSignal,
   onProgress: (progress: EvaluationProgress) => void = () => {},
 ): AsyncGenerator<EvaluationEvent, void, void> {
-  let left = plan.limit;
+  let isPrepared = false;
   for (const [subjectIndex, subject] of plan.subjects.entries()) {
-    if (left <= 0) return;
     signal.throwIfAborted();
-    const loaded = await tryLoad(plan, subject, signal);
+    const isLast = !isPrepared && subjectIndex === plan.subjects.length - 1;
+    const loaded = await tryLoad(plan, subject, isLast, signal);
     if (typeof loaded === "string") {
       yield { type: "subject-skip", subject, reason: loaded };
       continue;
     }
     await using model = loaded;
     const run = new SubjectRun(model, subject, plan);
-    const jobs = (await run.listJobs(signal)).slice(0, left);
+    const jobs = (await run.listJobs(signal)).slice(0, plan.limit);
+    if (!isPrepared) await plan.prepare();
+    isPrepared = true;
     const clock = new Clock(jobs, { done: subjectIndex, count: plan.subjects.length });
     for (const [doneExamples, job] of jobs.entries()) {
       const { lengthTokens, index } = job;
@@ -296,7 +305,6 @@ export async function* runEvaluation(
         yield { type: "records-save", records };
       }
       clock.finish(job);
-      left--;
     }
   }
 }
