@@ -52,6 +52,11 @@ const own = {
     value: "N",
     help: "lm, sft: segments of a document that are learned from; default 16",
   },
+  "bptt-depth": {
+    type: "string",
+    value: "K",
+    help: "lm, sft: earlier segments that the gradient of a segment's loss goes back through at most (truncated back-propagation through time); default 0: none",
+  },
   length: {
     type: "string",
     value: "N",
@@ -97,6 +102,7 @@ export const ownOptions = [
   "delta-rule",
   "slots",
   "segments",
+  "bptt-depth",
   "length",
   "kernel",
   "weigh-queries",

@@ -51,12 +51,16 @@ export interface GateTraining {
   readonly checkStart?: (source: DocumentSource, signal: AbortSignal) => Promise<StartLoss>;
 }
 
+type OwnOption = (typeof ownOptions)[number];
+
 /** Trains in one way. */
 export interface GateRecipe {
   readonly variants: readonly [AdapterDesign["variant"], ...AdapterDesign["variant"][]];
   readonly defaults: TrainingDefaults;
   /** Which options it takes of those that not all recipes take. */
-  readonly takes: readonly (typeof ownOptions)[number][];
+  readonly takes: readonly OwnOption[];
+  /** Says of options that it does not take why they would change nothing, as a clause. */
+  readonly whyNot?: Readonly<Partial<Record<OwnOption, string>>>;
   /** Says what to change where memory does not suffice, as a sentence. */
   readonly memoryRemedy: string;
   prepare(request: GateRequest): Promise<GateTraining>;

@@ -65,6 +65,7 @@ export const retentionRecipe: GateRecipe = {
   variants: ["plus"],
   defaults: { steps: 400, tokensPerStep: 4096, learningRate: 3e-3 },
   takes: ["slots", "length", "kernel", "weigh-queries"],
+  whyNot: { "bptt-depth": "what it trains is computed from one run of the base, behind no state" },
   memoryRemedy: "Choose a smaller --length.",
   prepare,
 };

@@ -65,15 +65,17 @@ function beginPaper({ base, values, seed }: GateRequest, gateBias: number): Begi
 async function prepare(request: GateRequest, weighsAll: boolean): Promise<GateTraining> {
   const { base, values, runtime } = request;
   const { geometry } = base.config;
-  const { segments, "gate-bias": biasText } = values;
+  const { segments, "gate-bias": biasText, "bptt-depth": depthText } = values;
   const gateBias = biasText === undefined ? -4 : parseNumber("gate-bias", biasText);
   const segmentCount = segments === undefined ? 16 : parseWhole("segments", segments, 1);
+  const bpttDepth = depthText === undefined ? 0 : parseWhole("bptt-depth", depthText, 0);
   const contexts = chooseContexts(values, geometry.maxPositions, 0);
   const begin = values.variant === "infini" ? beginInfini : beginPaper;
   const { design, tensors, identity } = begin(request, gateBias);
   const objective = createSegmentObjective({
     contexts,
     segmentCount,
+    ...{ geometry, bpttDepth },
     base: base.weights,
     trained: tensors,
     runtime,
@@ -91,7 +93,14 @@ async function prepare(request: GateRequest, weighsAll: boolean): Promise<GateTr
       weighsAll,
       recallWeights: weighsAll ? { question: 1 } : { text: 0 },
     },
-    identity: { contexts: contexts.map((one) => ({ ...one })), ...identity, gateBias, segmentCount },
+    identity: {
+      contexts: contexts.map((one) => ({ ...one })),
+      ...identity,
+      gateBias,
+      segmentCount,
+      // Not named where it is 0, so that trainings of before it go on.
+      ...(bpttDepth > 0 && { bpttDepth }),
+    },
     checkStart: (source, signal) => assertClosedGates(objective, source, startTolerance, signal),
   };
 }
@@ -99,8 +108,8 @@ async function prepare(request: GateRequest, weighsAll: boolean): Promise<GateTr
 const shared = {
   variants: ["paper", "infini"],
   defaults: { steps: 300, tokensPerStep: 1, learningRate: 5e-3 },
-  takes: ["gate-bias", "segments", "delta-rule"],
-  memoryRemedy: "Choose a smaller --segment or --window, or --fixed-context.",
+  takes: ["gate-bias", "segments", "bptt-depth", "delta-rule"],
+  memoryRemedy: "Choose a smaller --segment, --window or --bptt-depth, or --fixed-context.",
 } as const;
 
 /** Learns every token behind the window. */

@@ -84,6 +84,7 @@ export const distillRecipe: GateRecipe = {
   ...shared,
   defaults: { steps: 100, tokensPerStep: 4096, learningRate: 5e-3 },
   takes: ["gate-bias", "slots", "length", "init", "slot-bias", "linear-memory"],
+  whyNot: { "bptt-depth": "it detaches the state between segments" },
   prepare: (request) => prepare(request, distillation),
 };
 
@@ -98,5 +99,8 @@ export const attentionTransferRecipe: GateRecipe = {
   ...shared,
   defaults: { steps: 200, tokensPerStep: 4096, learningRate: 5e-3 },
   takes: ["gate-bias", "slots", "length", "init", "linear-memory"],
+  whyNot: {
+    "bptt-depth": "the state holds the teacher's keys and values, which nothing that is trained changes",
+  },
   prepare: (request) => prepare(request, transfer),
 };

@@ -104,6 +104,20 @@ describe("edgeinfinite train gate", () => {
       expect(Math.abs(opening - 1 / (1 + Math.exp(4)))).toBeGreaterThan(1e-5);
   });
 
+  it("goes back through earlier segments: from the same start to another adapter", async () => {
+    const recipe = await folder.writeFile("bptt.json", JSON.stringify({ "bptt-depth": 2 }));
+    const detached = await runCommand(argue("detached", "--json", "--bptt-depth", "0"));
+    const back = await runCommand(argue("bptt", "--json", "--recipe-file", recipe));
+    expect([detached.status, back.status]).toEqual([0, 0]);
+    const stepZero = ({ stdout }: typeof back) => Number(parseJsonLines(stdout)[1]?.loss);
+    expect(stepZero(back)).toBeCloseTo(stepZero(detached), 4);
+    const digestOf = (out: string) => digestFiles(join(folder.path, out), ["adapter_model.safetensors"]);
+    expect(await digestOf("bptt")).not.toEqual(await digestOf("detached"));
+    // The command that does not name a depth trains what it trained before there was one.
+    const resumed = await runCommand(argue("detached", "--resume"));
+    expect(resumed.status).toBe(0);
+  });
+
   it("stops at Ctrl-C with a checkpoint, and resumes to the same adapter bit for bit", async () => {
     expect((await runCommand(argue("straight"))).status).toBe(0);
     let isInterrupted = false;
@@ -192,6 +206,7 @@ describe("edgeinfinite train gate", () => {
     ["documents within the window", ["--length", "20"], /nothing leaves the window/],
     ["documents longer than the teacher's", ["--length", "5000"], /they are longer than/],
     ["no slots", ["--slots", "0"], /--slots: out of range/],
+    ["segments to go back through", ["--bptt-depth", "1"], /recipe retention: .*behind no state/],
   ])("refuses %s where retention is trained", async (name, more, message) => {
     const { status, stderr } = await runCommand(argueRetention(name.replaceAll(" ", "-"), ...more));
     expect(stderr).toMatch(message);
@@ -217,6 +232,13 @@ describe("edgeinfinite train gate", () => {
       "completions within the window",
       async () => ["--recipe", "sft", "--data", await writeCompletions(""), "--window", "40"],
       /nothing is to be learned past the window|no record is long enough/,
+      2,
+    ],
+    ["a part of a segment", async () => ["--bptt-depth", "0.5"], /--bptt-depth: out of range/, 2],
+    [
+      "more segments than there are",
+      async () => ["--bptt-depth", "4"],
+      /bpttDepth.*from 0 to 3.*--segments/,
       2,
     ],
     ["a window beyond the trained positions", async () => ["--window", "4000"], /exceed the positions/, 2],

@@ -166,7 +166,7 @@ function chooseRecipe(values: GateValues): RecipeName {
   if (values.recipe === undefined)
     throw usageError("--recipe is missing", { expected: recipeNames.join(", "), command });
   const name = parseChoice("recipe", values.recipe, recipeNames);
-  const { variants, takes }: GateRecipe = recipes[name];
+  const { variants, takes, whyNot }: GateRecipe = recipes[name];
   const variant = parseChoice("variant", values.variant ?? variants[0], ["paper", "plus", "infini"]);
   if (!variants.includes(variant)) {
     throw new InvalidRequestError({
@@ -178,7 +178,8 @@ function chooseRecipe(values: GateValues): RecipeName {
   }
   const foreign = ownOptions.find((option) => values[option] !== undefined && !takes.includes(option));
   if (foreign === undefined) return name;
-  throw usageError(`--${foreign} says nothing to the recipe ${name}`, { command });
+  const why = whyNot?.[foreign] === undefined ? "" : `: ${whyNot[foreign]}`;
+  throw usageError(`--${foreign} says nothing to the recipe ${name}${why}`, { command });
 }
 
 async function run(context: CommandContext): Promise<void> {

@@ -30,10 +30,14 @@ import { rotaryTables } from "./rotary.ts";
 /** The least normaliser: keeps a query that is orthogonal to every key from dividing zero by zero. */
 const leastNormalizer = 1e-30;
 
-const matrixName = (layer: number): string => `memory_matrix.${layer}`;
-const normalizerName = (layer: number): string => `memory_normalizer.${layer}`;
-const newMatrixName = (layer: number): string => `new_matrix.${layer}`;
-const newNormalizerName = (layer: number): string => `new_normalizer.${layer}`;
+/** Names the input of a layer's M, `[K, Dphi, D]`. */
+export const matrixName = (layer: number): string => `memory_matrix.${layer}`;
+/** Names the input of a layer's z, `[K, Dphi, 1]`. */
+export const normalizerName = (layer: number): string => `memory_normalizer.${layer}`;
+/** Names the output of a commit graph with a layer's new M. */
+export const newMatrixName = (layer: number): string => `new_matrix.${layer}`;
+/** Names the output of a commit graph with a layer's new z. */
+export const newNormalizerName = (layer: number): string => `new_normalizer.${layer}`;
 const unrotateName = (table: "cos" | "sin", kind: number): string => `unrotate_${table}.${kind}`;
 
 /** Writes phi: `[K, n, D]`, not rotated, to features `[K, n, Dphi]`, none of them negative. */
@@ -242,15 +246,11 @@ export class LinearMemory {
   }
 
   /**
-   * Writes the T tokens behind the sinks into the memory. The cache stays as it is.
+   * Gives what {@link buildLinearMemoryCommit} is fed, so that the T tokens behind the sinks are written.
+   * @param cache full.
    * @param firstPosition rotary position of the first of them.
    */
-  async write(
-    session: RuntimeSession<Tensor>,
-    cache: LocalCache,
-    context: ContextSettings,
-    firstPosition: number,
-  ): Promise<void> {
+  commitFeeds(cache: LocalCache, context: ContextSettings, firstPosition: number): Record<string, Tensor> {
     const feeds = this.feeds();
     for (const kindIndex of rotatedKinds(this.#geometry)) {
       const kind = this.#geometry.kinds[kindIndex];
@@ -263,7 +263,20 @@ export class LinearMemory {
       feeds[pastKeysName(layer)] = cache.keys(layer);
       feeds[pastValuesName(layer)] = cache.values(layer);
     }
-    const outputs = await session.run(feeds);
+    return feeds;
+  }
+
+  /**
+   * Writes the T tokens behind the sinks into the memory. The cache stays as it is.
+   * @param firstPosition rotary position of the first of them.
+   */
+  async write(
+    session: RuntimeSession<Tensor>,
+    cache: LocalCache,
+    context: ContextSettings,
+    firstPosition: number,
+  ): Promise<void> {
+    const outputs = await session.run(this.commitFeeds(cache, context, firstPosition));
     this.absorb(outputs);
     releaseTensors(outputs);
   }

@@ -99,6 +99,11 @@ export class SegmentedState implements MemoryState {
     return this.#commits * this.#context.segmentTokens;
   }
 
+  /** Rotary position of the first token that the next commit moves. */
+  get #firstLeavingPosition(): number {
+    return this.#context.sinkTokens + this.#leftTokens;
+  }
+
   get tokenCounts(): TokenCounts {
     const sinks = Math.min(this.#context.sinkTokens, this.#length);
     const local = this.#cache.usedTokens - sinks;
@@ -136,13 +141,18 @@ export class SegmentedState implements MemoryState {
     }
   }
 
+  /** Gives what the commit graph is fed at the next commit, which must be due; nothing without a memory. */
+  commitFeeds(): NamedTensors {
+    return this.#memory?.commitFeeds(this.#cache, this.#context, this.#firstLeavingPosition) ?? {};
+  }
+
   async commit(session: RuntimeSession<Tensor> | undefined): Promise<void> {
     const { sinkTokens, segmentTokens } = this.#context;
     // What can fail comes before what changes the cache.
     const originals = this.#commits === 0 ? await this.#cache.readKeys(sinkTokens) : undefined;
     if (this.#memory !== undefined) {
       if (session === undefined) throw new InternalError({ where: "commit", what: "no commit graph" });
-      await this.#memory.write(session, this.#cache, this.#context, sinkTokens + this.#leftTokens);
+      await this.#memory.write(session, this.#cache, this.#context, this.#firstLeavingPosition);
     }
     if (originals !== undefined) this.#sinkKeys.set(originals);
     this.#cache.drop(sinkTokens, segmentTokens);

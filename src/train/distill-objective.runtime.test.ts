@@ -151,7 +151,7 @@ describe("the objective of distillation", () => {
     await using _disposed = objective;
     const { base, trained, family, config } = options;
     await using other = createSegmentObjective({
-      ...{ base, trained, runtime, contexts: [settings], segmentCount: 3 },
+      ...{ base, trained, runtime, contexts: [settings], segmentCount: 3, geometry: config.geometry },
       makeModel(of) {
         const policy = options.makePolicy(of);
         const inference = family.buildInferenceGraph("tiny", config, describeWeights(base), policy);

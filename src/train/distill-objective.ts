@@ -20,14 +20,9 @@ import type { TrainingDocument } from "./data/document-source.ts";
 import { hiddenName, withHiddenOutputs } from "./hidden-outputs.ts";
 import type { DocumentLoss } from "./objective.ts";
 import type { NamedArrays } from "./parameters.ts";
+import { readSegments, type SegmentHooks } from "./read-segments.ts";
 import type { SegmentObjective } from "./segment-objective.ts";
-import {
-  createSegmentStage,
-  readSegments,
-  type SegmentHooks,
-  type SegmentStage,
-  SegmentStages,
-} from "./segment-stage.ts";
+import { createSegmentStage, type SegmentStage, SegmentStages } from "./segment-stage.ts";
 import { createSlotBiasGradient, isSlotBiasTensor, type SlotBiasGradient } from "./slot-bias-gradient.ts";
 import { SlotHiddens } from "./slot-hiddens.ts";
 import { checkStudentLength, type StudentOptions, wholeSegments } from "./student.ts";
@@ -143,7 +138,8 @@ class Distillation implements SegmentObjective {
       return { feeds: { ...feeds, [lossNames.targets]: target }, weight };
     };
     const read = tokens.subarray(0, wholeSegments(stage.context, tokens.length));
-    const sum = await readSegments(stage, stage[which], this.#fixed, read, { ...hooks, feedsAt }, signal);
+    const reading = { stage, which, fixed: this.#fixed, tokens: read, signal };
+    const sum = await readSegments({ ...reading, hooks: { ...hooks, feedsAt } });
     return { ...sum, loss: sum.loss - entropy };
   }
 

@@ -1,53 +1,17 @@
 import { describe, expect, it } from "vitest";
-import { openCheckpointWeights } from "../files/checkpoint-files.ts";
-import { openAdapter } from "../memory/adapter.ts";
+import { createTinySegments } from "../../test/support/tiny-segments.ts";
 import type { ContextSettings } from "../memory/geometry.ts";
-import { createPolicy } from "../memory/policies.ts";
-import { loadModelFamily } from "../models/registry.ts";
-import { createNodeRuntime } from "../runtime/node.ts";
-import { createTinyAdapterFolder, createTinyModelFolder } from "../testing/tiny-model.ts";
 import { makeAdamW } from "./adamw.ts";
 import type { DataPosition, TrainingDocument } from "./data/document-source.ts";
 import type { Objective } from "./objective.ts";
-import { readWeightTensors } from "./read-weight-tensors.ts";
 import { makeSchedule } from "./schedule.ts";
-import { createSegmentObjective, type SegmentOptions } from "./segment-objective.ts";
+import type { SegmentOptions } from "./segment-objective.ts";
 import { train } from "./train-loop.ts";
-import { describeWeights } from "./weight-tensors.ts";
 
 const context: ContextSettings = { sinkTokens: 2, slotTokens: 0, windowTokens: 6, segmentTokens: 4 };
 const capacity = 12;
-const sizes = { hiddenSize: 16, queryHeadCount: 4, keyValueHeadCount: 2, headSize: 4, mlpSize: 10 };
-const modelFolder = createTinyModelFolder(sizes);
-const adapterFolder = createTinyAdapterFolder({ ...sizes, context });
-
-async function createObjective(options: Partial<SegmentOptions> = {}) {
-  const json = await modelFolder.readJson("config.json");
-  const family = await loadModelFamily("tiny", json);
-  const config = family.readConfig("tiny", json);
-  const adapter = await openAdapter(adapterFolder);
-  const base = await readWeightTensors("tiny", (await openCheckpointWeights(modelFolder)).tensors);
-  const trained = await readWeightTensors("tiny adapter", adapter.tensors);
-  const tensors = describeWeights(base);
-  const objective = createSegmentObjective({
-    base,
-    trained,
-    contexts: [context],
-    segmentCount: 3,
-    runtime: createNodeRuntime({ threads: 1 }),
-    makeModel(settings) {
-      const policy = createPolicy("paper", {
-        geometry: config.geometry,
-        context: settings,
-        adapter: { ...adapter, tensors: describeWeights(trained) },
-      });
-      const inference = family.buildInferenceGraph("tiny", config, tensors, policy);
-      return { context: settings, policy, inference };
-    },
-    ...options,
-  });
-  return { objective, base, trained };
-}
+const createObjective = (options: Partial<SegmentOptions> = {}) =>
+  createTinySegments({ context, objective: options });
 
 /** Tokens without a rule, of the length of a document. */
 function makeDocument(segments: number, weigh: (index: number) => number = () => 1): TrainingDocument {
@@ -160,5 +124,11 @@ describe("the objective over segments", () => {
   it("refuses to learn from nothing", async () => {
     await expect(createObjective({ contexts: [] })).rejects.toThrow(/nothing to learn from/);
     await expect(createObjective({ segmentCount: 0 })).rejects.toThrow(/nothing to learn from/);
+  });
+
+  it.each([-1, 0.5, 3, Number.NaN])("refuses to go back through %s of three segments", async (bpttDepth) => {
+    await expect(createObjective({ bpttDepth })).rejects.toThrow(
+      /bpttDepth: a document has not so many segments.*expected a whole number from 0 to 2/,
+    );
   });
 });

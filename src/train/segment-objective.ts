@@ -3,18 +3,13 @@
  */
 
 import { InvalidRequestError } from "../errors.ts";
-import { type ContextSettings, localCapacityTokens } from "../memory/geometry.ts";
+import { type AttentionGeometry, type ContextSettings, localCapacityTokens } from "../memory/geometry.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { addGradients } from "./add-gradients.ts";
 import type { TrainingDocument } from "./data/document-source.ts";
 import type { DocumentLoss, Objective } from "./objective.ts";
-import {
-  createSegmentStage,
-  type RunOutputs,
-  readSegments,
-  type SegmentedModel,
-  SegmentStages,
-} from "./segment-stage.ts";
+import { type RunOutputs, readSegments } from "./read-segments.ts";
+import { createSegmentStage, type SegmentedModel, SegmentStages } from "./segment-stage.ts";
 import { addNextTokenLoss, lossFeeds } from "./training-graph.ts";
 import type { WeightTensors } from "./weight-tensors.ts";
 
@@ -29,6 +24,12 @@ export interface SegmentOptions {
   readonly runtime: Runtime;
   /** Segments of a document that are learned from, behind those that fill the cache. */
   readonly segmentCount: number;
+  readonly geometry: AttentionGeometry;
+  /**
+   * Segments before its own that the gradient of a loss goes back through at most: 0, the default, detaches the state
+   * between segments. Below the number of segments.
+   */
+  readonly bpttDepth?: number;
 }
 
 /** Is an objective with what tells whether it begins where it should. */
@@ -37,12 +38,7 @@ export interface SegmentObjective extends Objective {
   measureFrozen(document: TrainingDocument, step: number, signal?: AbortSignal): Promise<DocumentLoss>;
 }
 
-/**
- * Creates the objective.
- * @throws {@link InvalidRequestError} when there are no settings, or no segments to learn from.
- */
-export function createSegmentObjective(options: SegmentOptions): SegmentObjective {
-  const { contexts, trained, base, segmentCount, runtime, makeModel } = options;
+function checkCounts(segmentCount: number, bpttDepth: number): void {
   if (!(Number.isSafeInteger(segmentCount) && segmentCount > 0)) {
     throw new InvalidRequestError({
       where: "segmentCount",
@@ -51,6 +47,24 @@ export function createSegmentObjective(options: SegmentOptions): SegmentObjectiv
       expected: "one or more",
     });
   }
+  if (Number.isSafeInteger(bpttDepth) && bpttDepth >= 0 && bpttDepth < segmentCount) return;
+  throw new InvalidRequestError({
+    where: "bpttDepth",
+    what: "a document has not so many segments to go back through",
+    got: bpttDepth,
+    expected: `a whole number from 0 to ${segmentCount - 1}`,
+    remedy: "Go back through fewer (--bptt-depth), or learn from more (--segments).",
+  });
+}
+
+/**
+ * Creates the objective.
+ * @throws {@link InvalidRequestError} when there are no settings, no segments to learn from, or fewer than are to be
+ * gone back through.
+ */
+export function createSegmentObjective(options: SegmentOptions): SegmentObjective {
+  const { contexts, trained, base, segmentCount, geometry, bpttDepth = 0, runtime, makeModel } = options;
+  checkCounts(segmentCount, bpttDepth);
   const names = [...trained.keys()];
   const stages = new SegmentStages(contexts, (context) =>
     createSegmentStage({
@@ -59,6 +73,7 @@ export function createSegmentObjective(options: SegmentOptions): SegmentObjectiv
       wanted: names,
       addLoss: addNextTokenLoss,
       runtime,
+      ...(bpttDepth > 0 && { bptt: { depth: bpttDepth, geometry } }),
     }),
   );
   const fixed = { ...Object.fromEntries(base), ...Object.fromEntries(trained) };
@@ -71,7 +86,7 @@ export function createSegmentObjective(options: SegmentOptions): SegmentObjectiv
   ): Promise<DocumentLoss> => {
     const stage = await stages.stageAt(step);
     const feedsAt = (from: number, count: number) => lossFeeds(tokens, lossWeights, from, count);
-    return readSegments(stage, stage[which], fixed, tokens, { feedsAt, onLearned }, signal);
+    return readSegments({ stage, which, fixed, tokens, hooks: { feedsAt, onLearned }, signal });
   };
   return {
     parameters: new Map([...trained].map(([name, { data }]) => [name, data])),

@@ -1,24 +1,18 @@
 /**
- * Reading documents in training as inference reads them: the first C tokens, then segments behind commits, over a
- * base that stays frozen (EdgeInfinite, arXiv 2503.22196, section 3.3; arXiv 2508.00370).
- *
- * The state is detached between segments: each segment's graph gives its own gradients, so that memory does not
- * grow with the document. Before the first commit nothing is learned, since nothing that is trained takes part.
+ * Models compiled to read documents in training: graphs of the first C tokens, of segments behind commits, and of
+ * commits, over a base that stays frozen (EdgeInfinite, arXiv 2503.22196, section 3.3; arXiv 2508.00370).
  */
 
 import { differentiate } from "../autodiff/differentiate.ts";
 import { InvalidRequestError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { pruneGraph } from "../graph/rewrite.ts";
-import { type ContextSettings, localCapacityTokens } from "../memory/geometry.ts";
+import { type AttentionGeometry, type ContextSettings, localCapacityTokens } from "../memory/geometry.ts";
 import { pastKeysName } from "../memory/local-attention.ts";
-import type { MemoryPolicy, MemoryState } from "../memory/policy.ts";
-import type { NamedTensors, Runtime, RuntimeSession } from "../runtime/runtime.ts";
-import { hostFloats } from "../runtime/tensor-memory.ts";
-import type { HostTensor } from "../tensor/host-tensor.ts";
-import type { DocumentLoss } from "./objective.ts";
-import { lossNames, type RunShape, specializeForTraining, tokenFeeds } from "./training-graph.ts";
-import { pickFeeds } from "./weight-tensors.ts";
+import type { MemoryPolicy } from "../memory/policy.ts";
+import type { Runtime, RuntimeSession } from "../runtime/runtime.ts";
+import { buildCarriedGraphs, type CarriedState } from "./carried-state.ts";
+import { lossNames, type RunShape, specializeForTraining } from "./training-graph.ts";
 
 /** Is a way to remember with the inference graph that it writes. */
 export interface SegmentedModel {
@@ -37,6 +31,20 @@ export interface StageOptions {
   /** Puts the loss on a graph, as its first output, in the place of the outputs that it is computed from. */
   readonly addLoss: (graph: Graph) => Graph;
   readonly runtime: Runtime;
+  /** Goes back through segments; a state is detached between them where it is left out. */
+  readonly bptt?: {
+    /** Segments before its own that the gradient of a loss goes back through at most; from 1. */
+    readonly depth: number;
+    readonly geometry: AttentionGeometry;
+  };
+}
+
+/** Is what a stage goes back through segments with. */
+export interface StageBptt {
+  readonly depth: number;
+  readonly state: CarriedState;
+  /** Gives the gradients of the state before a commit from those behind it. */
+  readonly retreat: RuntimeSession;
 }
 
 /** Is a model compiled for training. */
@@ -52,6 +60,8 @@ export interface SegmentStage extends AsyncDisposable {
   /** Reads T tokens behind a commit, as if nothing were trained; gives their loss. */
   readonly frozen: RuntimeSession;
   readonly commit: RuntimeSession | undefined;
+  /** Undefined where the state is detached between segments. */
+  readonly bptt: StageBptt | undefined;
 }
 
 function placesOf(policy: MemoryPolicy, tokenCount: number): number {
@@ -63,7 +73,7 @@ function placesOf(policy: MemoryPolicy, tokenCount: number): number {
 
 /** Compiles a model for training. */
 export async function createSegmentStage(options: StageOptions): Promise<SegmentStage> {
-  const { model, fed, wanted, addLoss, runtime } = options;
+  const { model, fed, wanted, addLoss, runtime, bptt } = options;
   const { context, policy, inference } = model;
   const { sinkTokens, slotTokens, windowTokens, segmentTokens: tokens } = context;
   const capacity = localCapacityTokens(context);
@@ -72,12 +82,19 @@ export async function createSegmentStage(options: StageOptions): Promise<Segment
   const graphOf = (shape: RunShape): Graph => specializeForTraining(inference, policy, shape, fed);
   const learnt = addLoss(graphOf(learning));
   const others = learnt.outputs.flatMap(({ name }) => (name === lossNames.loss ? [] : [name]));
+  const committing = policy.buildCommitGraph();
+  const carried =
+    bptt === undefined || committing === undefined
+      ? undefined
+      : buildCarriedGraphs({
+          ...{ geometry: bptt.geometry, context, wanted, loss: lossNames.loss },
+          ...{ segment: learnt, commit: committing },
+        });
   const graphs = {
     fill: pruneGraph(graphOf(filling), others),
     read: pruneGraph(graphOf(learning), others),
-    learn: differentiate(learnt, { loss: lossNames.loss, parameters: wanted }),
+    learn: carried?.learn ?? differentiate(learnt, { loss: lossNames.loss, parameters: wanted }),
     frozen: addLoss(graphOf({ ...learning, path: "base" })),
-    commit: policy.buildCommitGraph(),
   };
   const sessions: RuntimeSession[] = [];
   const compile = async (graph: Graph): Promise<RuntimeSession> => {
@@ -91,79 +108,14 @@ export async function createSegmentStage(options: StageOptions): Promise<Segment
   try {
     const [fill, read] = [await compile(graphs.fill), await compile(graphs.read)];
     const [learn, frozen] = [await compile(graphs.learn), await compile(graphs.frozen)];
-    const commit = graphs.commit && (await compile(graphs.commit));
-    return { context, policy, fill, read, learn, frozen, commit, [Symbol.asyncDispose]: close };
+    const commit = committing && (await compile(committing));
+    const back = carried &&
+      bptt && { depth: bptt.depth, state: carried.state, retreat: await compile(carried.retreat) };
+    return { context, policy, fill, read, learn, frozen, commit, bptt: back, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;
   }
-}
-
-/** Is what a run gave. */
-export type RunOutputs = Readonly<Record<string, HostTensor>>;
-
-/** Takes part in the reading of a document. */
-export interface SegmentHooks {
-  /** Gives what the loss of `count` tokens from `from` on needs, and the sum of its weights. */
-  feedsAt(
-    from: number,
-    count: number,
-  ): { readonly feeds: Record<string, HostTensor>; readonly weight: number };
-  /** Gives what runs without a loss are fed of `count` tokens from `from` on; their ids where it is left out. */
-  plainFeedsAt?(from: number, count: number): NamedTensors;
-  /** Takes in what a run that learns gave. */
-  onLearned(outputs: RunOutputs): void | Promise<void>;
-  /** Takes in what every run gave for its tokens. */
-  onRun?(outputs: RunOutputs, count: number): void;
-  onCommit?(state: MemoryState): void;
-}
-
-/**
- * Reads a document into a state, and adds up the losses of its segments.
- * @param learn what reads segments that have a loss.
- * @param fixed weights by their names.
- * @param tokens their number beyond C must be a multiple of T.
- */
-export async function readSegments(
-  { context, policy, fill, read, commit }: SegmentStage,
-  learn: RuntimeSession,
-  fixed: NamedTensors,
-  tokens: Int32Array,
-  hooks: SegmentHooks,
-  signal: AbortSignal | undefined,
-): Promise<DocumentLoss> {
-  const state = policy.createState();
-  const capacity = localCapacityTokens(context);
-  const idsAt = (from: number, count: number): NamedTensors => tokenFeeds(tokens, from, count);
-  const { plainFeedsAt = idsAt } = hooks;
-  let [loss, weight] = [0, 0];
-  const run = async (session: RuntimeSession, count: number, feeds: NamedTensors): Promise<RunOutputs> => {
-    signal?.throwIfAborted();
-    const outputs = await session.run(pickFeeds(session, fixed, feeds, state.feeds(count)));
-    state.absorb(outputs, count);
-    hooks.onRun?.(outputs, count);
-    return outputs;
-  };
-  try {
-    await run(fill, capacity, plainFeedsAt(0, capacity));
-    for (let from = capacity; from < tokens.length; from += context.segmentTokens) {
-      await state.commit(commit);
-      hooks.onCommit?.(state);
-      const count = Math.min(context.segmentTokens, tokens.length - from);
-      const part = hooks.feedsAt(from, count);
-      if (part.weight === 0) {
-        await run(read, count, plainFeedsAt(from, count));
-        continue;
-      }
-      const outputs = await run(learn, count, part.feeds);
-      await hooks.onLearned(outputs);
-      loss += hostFloats(outputs[lossNames.loss], lossNames.loss)[0] ?? Number.NaN;
-      weight += part.weight;
-    }
-  } finally {
-    state.release();
-  }
-  return { loss, weight, tokenCount: tokens.length };
 }
 
 /** Compiles stages when steps first need them; steps take settings in turn. */

@@ -34,15 +34,9 @@ import {
 import type { TrainingDocument } from "./data/document-source.ts";
 import type { DocumentLoss } from "./objective.ts";
 import type { NamedArrays } from "./parameters.ts";
+import { type RunOutputs, readSegments, type SegmentHooks } from "./read-segments.ts";
 import type { SegmentObjective } from "./segment-objective.ts";
-import {
-  createSegmentStage,
-  type RunOutputs,
-  readSegments,
-  type SegmentHooks,
-  type SegmentStage,
-  SegmentStages,
-} from "./segment-stage.ts";
+import { createSegmentStage, type SegmentStage, SegmentStages } from "./segment-stage.ts";
 import { checkStudentLength, type StudentOptions, wholeSegments } from "./student.ts";
 import { buildTeacherGraph } from "./teacher-graph.ts";
 import { lossFeeds, lossNames, tokenFeeds } from "./training-graph.ts";
@@ -169,7 +163,7 @@ class AttentionTransfer implements SegmentObjective {
       plainFeedsAt: record.rows,
       onLearned,
     };
-    return readSegments(stage, stage[which], fixed, read, hooks, signal);
+    return readSegments({ stage, which, fixed, tokens: read, hooks, signal });
   }
 
   accumulate(
