@@ -66,8 +66,9 @@ async function ask(session: Session, question: Question, options: AskOptions): P
   };
 }
 
-/** Counts how often a text holds another. */
-const countIn = (text: string, part: string): number => text.split(part).length - 1;
+/** Counts how often a text holds another, in small letters or capitals. */
+const countIn = (text: string, part: string): number =>
+  text.toLowerCase().split(part.toLowerCase()).length - 1;
 
 /** Has the model write on; gives its text. */
 async function write(

@@ -95,7 +95,9 @@ describe("a long output", () => {
     ]);
     for (const record of ofExamples(records)) {
       const { output, document, questions } = examples[record.index] ?? {};
-      for (const { references } of questions ?? []) expect(output?.beginning).toContain(references[0]);
+      // A sentence may begin with a value.
+      const told = output?.beginning.toLowerCase();
+      for (const { references } of questions ?? []) expect(told).toContain(references[0]?.toLowerCase());
       expect(document).not.toContain(record.references[0]);
       expect(document?.length).toBeGreaterThanOrEqual(options.openingTokens);
       // The tiny tokenizer puts nothing before a text; the opening's own tokens come first.
