@@ -53,7 +53,7 @@ interface Training {
 }
 
 // More than what can be done before the last kill.
-const stepCount = 40 + 10 * killCount;
+const stepCount = 40 + (killCount > 3 ? 80 : 10) * killCount;
 const adapterFiles = ["adapter_model.safetensors", "adapter_config.json"];
 
 /** Lists one training of each kind of checkpoint: a base, gates, and a retention score. */

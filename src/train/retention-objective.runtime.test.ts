@@ -92,6 +92,7 @@ describe("the objective of retention", () => {
     expect(pooled).toBeGreaterThan(plain * 1.05);
     expect(pooled).toBeLessThan(plain * 3.2);
     await expect(createObjective({ kernelTokens: 2 })).rejects.toThrow("odd");
+    await expect(sumTargets({ weighsQueries: true }, 1.5)).rejects.toThrow(/weights in \[0, 1\]/);
   });
 
   it("learns to tell tokens that are read again from others", async () => {

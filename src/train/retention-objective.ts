@@ -153,7 +153,8 @@ export async function createRetentionObjective(
   signal?: AbortSignal,
 ): Promise<Objective> {
   checkOptions(options);
-  const { config, base, trained, contexts, lengthTokens, kernelTokens = 1, runtime } = options;
+  const { config, base, trained, contexts, lengthTokens, runtime } = options;
+  const { kernelTokens = 1, weighsQueries = false } = options;
   const { geometry } = config;
   const session: RuntimeSession = await runtime.createSession(buildGraph(options), signal);
   const scoreCount = memoryLayers(geometry).length * geometry.keyValueHeadCount;
@@ -175,6 +176,7 @@ export async function createRetentionObjective(
     lengthTokens: () => lengthTokens,
     async accumulate({ tokens, lossWeights, usedTokens }, sums, step, aborted) {
       aborted?.throwIfAborted();
+      if (weighsQueries) checkQueryWeights(lossWeights);
       const context = contextAt(step);
       const counted = Float32Array.from({ length: lengthTokens }, (_, position) =>
         firstFarPosition(context, position) < usedTokens ? 1 : 0,
@@ -193,6 +195,19 @@ export async function createRetentionObjective(
     },
     [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
   };
+}
+
+/** Refuses weights by which a target would be no probability. */
+function checkQueryWeights(lossWeights: Float32Array): void {
+  const most = lossWeights.reduce((most, weight) => Math.max(most, weight), 0);
+  if (most <= 1) return;
+  throw new InvalidRequestError({
+    where: "weighsQueries",
+    what: "a document weighs a token more than 1, and its attention would count as more than all there is",
+    got: most,
+    expected: "weights in [0, 1]",
+    remedy: 'Divide the "weights" of the recall documents by the largest of them.',
+  });
 }
 
 function refuse(): never {

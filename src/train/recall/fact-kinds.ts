@@ -8,6 +8,7 @@
 import { InternalError } from "../../errors.ts";
 import type { RandomDraws } from "../random-draws.ts";
 import { type PeopleFact, peopleWordings, type Wordings } from "./people-wordings.ts";
+import { type PossessionFact, possessionWordings } from "./possession-wordings.ts";
 import { type ThingFact, thingWordings } from "./thing-wordings.ts";
 import type { Split, SplitList } from "./word-lists.ts";
 import * as lists from "./word-lists.ts";
@@ -93,7 +94,7 @@ const drawGoods: DrawText = (draws, split) => {
 };
 
 /** Names a kind of facts. */
-export type FactKindName = PeopleFact | ThingFact;
+export type FactKindName = PeopleFact | PossessionFact | ThingFact;
 
 const subjectsAndValues: { readonly [Name in FactKindName]: readonly [subject: DrawText, value: DrawText] } =
   {
@@ -119,7 +120,11 @@ const subjectsAndValues: { readonly [Name in FactKindName]: readonly [subject: D
     landlord: [drawInn, drawPerson],
   };
 
-const wordings: { readonly [Name in FactKindName]: Wordings } = { ...peopleWordings, ...thingWordings };
+const wordings: { readonly [Name in FactKindName]: Wordings } = {
+  ...peopleWordings,
+  ...possessionWordings,
+  ...thingWordings,
+};
 
 function kind(name: FactKindName): FactKind {
   const [drawSubject, drawValue] = subjectsAndValues[name];
