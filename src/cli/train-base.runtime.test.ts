@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   createTemporaryFolder,
+  interruptAt,
   parseJsonLines,
   runCommand,
   type TemporaryFolder,
@@ -67,14 +68,7 @@ describe("edgeinfinite train base", () => {
 
   it("stops at Ctrl-C with a checkpoint, and resumes to the same model bit for bit", async () => {
     expect((await runCommand(argue("straight"))).status).toBe(0);
-    let isInterrupted = false;
-    const stopped = await runCommand(argue("stopped", "--json"), {
-      onStdout(text, interrupts) {
-        if (isInterrupted || !text.includes('"step":5,')) return;
-        isInterrupted = true;
-        interrupts.interrupt();
-      },
-    });
+    const stopped = await runCommand(argue("stopped", "--json"), { onStdout: interruptAt('"step":5,') });
     expect(stopped.status).toBe(130);
     expect(stopped.stderr).toMatch(/step 5 of 12 is saved: the same command with --resume goes on/);
     const resumed = await runCommand(argue("stopped", "--resume", "--json"));

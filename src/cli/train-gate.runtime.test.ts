@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   createTemporaryFolder,
+  interruptAt,
   parseJsonLines,
   runCommand,
   type TemporaryFolder,
@@ -120,14 +121,7 @@ describe("edgeinfinite train gate", () => {
 
   it("stops at Ctrl-C with a checkpoint, and resumes to the same adapter bit for bit", async () => {
     expect((await runCommand(argue("straight"))).status).toBe(0);
-    let isInterrupted = false;
-    const stopped = await runCommand(argue("stopped", "--json"), {
-      onStdout(text, interrupts) {
-        if (isInterrupted || !text.includes('"step":3,')) return;
-        isInterrupted = true;
-        interrupts.interrupt();
-      },
-    });
+    const stopped = await runCommand(argue("stopped", "--json"), { onStdout: interruptAt('"step":3,') });
     expect(stopped.status).toBe(130);
     expect((await runCommand(argue("stopped", "--resume"))).status).toBe(0);
     const digests = await digestFiles(join(folder.path, "straight"), adapterFiles);
@@ -179,14 +173,7 @@ describe("edgeinfinite train gate", () => {
 
   it("resumes the training of that score to the same adapter bit for bit", async () => {
     expect((await runCommand(argueRetention("whole"))).status).toBe(0);
-    let isInterrupted = false;
-    const stopped = await runCommand(argueRetention("cut", "--json"), {
-      onStdout(text, interrupts) {
-        if (isInterrupted || !text.includes('"step":3,')) return;
-        isInterrupted = true;
-        interrupts.interrupt();
-      },
-    });
+    const stopped = await runCommand(argueRetention("cut", "--json"), { onStdout: interruptAt('"step":3,') });
     expect(stopped.status).toBe(130);
     expect((await runCommand(argueRetention("cut", "--resume"))).status).toBe(0);
     const digests = await digestFiles(join(folder.path, "whole"), adapterFiles);

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   createTemporaryFolder,
+  interruptAt,
   parseJsonLines,
   runCommand,
   type TemporaryFolder,
@@ -57,14 +58,7 @@ describe("edgeinfinite train gate --recipe attention-transfer", () => {
   });
 
   it("resumes to the same adapter bit for bit", async () => {
-    let isInterrupted = false;
-    const stopped = await runCommand(argueTransfer("cut", "--json"), {
-      onStdout(text, interrupts) {
-        if (isInterrupted || !text.includes('"step":3,')) return;
-        isInterrupted = true;
-        interrupts.interrupt();
-      },
-    });
+    const stopped = await runCommand(argueTransfer("cut", "--json"), { onStdout: interruptAt('"step":3,') });
     expect(stopped.status).toBe(130);
     expect((await runCommand(argueTransfer("cut", "--resume"))).status).toBe(0);
     const digests = await digestFiles(at("paper"), adapterFiles);

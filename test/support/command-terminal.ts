@@ -75,6 +75,16 @@ export function createTestTerminal(options: CommandOptions = {}): {
   return { terminal, stdout, stderr };
 }
 
+/** Interrupts a command once, as soon as it has written a text; as its `onStdout`. */
+export function interruptAt(mark: string): NonNullable<CommandOptions["onStdout"]> {
+  let isInterrupted = false;
+  return (text, interrupts) => {
+    if (isInterrupted || !text.includes(mark)) return;
+    isInterrupted = true;
+    interrupts.interrupt();
+  };
+}
+
 /** Runs a command to its end. */
 export async function runCommand(
   argv: readonly string[],
