@@ -41,6 +41,7 @@ const recallSchema = z.strictObject({
         distractors: z.array(distractors).min(1).optional(),
         inventedShare: z.number().min(0).max(1).optional(),
         borrowedShare: z.number().min(0).max(1).optional(),
+        rewordedShare: z.number().min(0).max(1).optional(),
         kinds: z.array(z.enum(factKindNames)).min(1).optional(),
       }),
     )

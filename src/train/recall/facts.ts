@@ -5,6 +5,7 @@
 import { InvalidRequestError } from "../../errors.ts";
 import type { RandomDraws } from "../random-draws.ts";
 import { type FactKindName, factKinds, leadIns } from "./fact-kinds.ts";
+import { type Rewording, sameWording } from "./rewording.ts";
 import type { Split } from "./word-lists.ts";
 
 /** Chooses the half of what facts are made of. */
@@ -124,12 +125,18 @@ export function drawAbsentTopic(
 }
 
 /** Words a fact's n-th value, as a sentence. */
-export function wordStatement(draws: RandomDraws, fact: Fact, version: number, split: Split): string {
+export function wordStatement(
+  draws: RandomDraws,
+  fact: Fact,
+  version: number,
+  split: Split,
+  reword: Rewording = sameWording,
+): string {
   const { statements, updates } = factKinds[fact.kind].wordings;
   // A value that is merely told anew replaces the old one too.
   const isUpdate = version > 0 && draws.uniform() < 0.7;
   const clause = fill(
-    draws.pick((isUpdate ? updates : statements)[split]),
+    reword(draws.pick((isUpdate ? updates : statements)[split])),
     fact.subject,
     fact.values[version],
   );
@@ -138,6 +145,11 @@ export function wordStatement(draws: RandomDraws, fact: Fact, version: number, s
 }
 
 /** Words a question about a topic. */
-export function wordQuestion(draws: RandomDraws, { kind, subject }: FactTopic, split: Split): string {
-  return fill(draws.pick(factKinds[kind].wordings.questions[split]), subject);
+export function wordQuestion(
+  draws: RandomDraws,
+  { kind, subject }: FactTopic,
+  split: Split,
+  reword: Rewording = sameWording,
+): string {
+  return fill(reword(draws.pick(factKinds[kind].wordings.questions[split])), subject);
 }

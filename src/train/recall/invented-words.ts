@@ -35,7 +35,7 @@ export interface BorrowedWords {
 }
 
 /** Draws a new word; nothing but the invention is drawn where none are borrowed. */
-function drawWord(draws: RandomDraws, borrowed: BorrowedWords | undefined): string {
+export function drawWord(draws: RandomDraws, borrowed: BorrowedWords | undefined): string {
   const borrows = borrowed && borrowed.words.length > 0 && draws.uniform() < borrowed.share;
   return borrows ? draws.pick(borrowed.words) : inventWord(draws);
 }

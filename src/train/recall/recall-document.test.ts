@@ -4,7 +4,7 @@ import { tinyByteLevelJson } from "../../text/tiny-tokenizers.ts";
 import { createTokenizer } from "../../text/tokenizer.ts";
 import type { DataPosition } from "../data/document-source.ts";
 import { createDraws } from "../random-draws.ts";
-import { factKinds } from "./fact-kinds.ts";
+import { type FactKindName, factKinds } from "./fact-kinds.ts";
 import { type Prose, proseOfText } from "./prose.ts";
 import { makeChatFrame, plainFrame } from "./question-frames.ts";
 import { absentAnswer, makeRecallDocument, type RecallDocument, type RecallPlan } from "./recall-document.ts";
@@ -59,6 +59,7 @@ const plans = fc.record({
   share: fc.constantFrom(0, 0.05, 0.2),
   style: fc.constantFrom("words", "sentences"),
   half: fc.constantFrom("training", "held-out"),
+  rewordedShare: fc.constantFrom(0, 1),
 });
 
 describe("makeRecallDocument", () => {
@@ -160,6 +161,23 @@ describe("makeRecallDocument", () => {
       expect(Math.abs(others - expected)).toBeLessThan(0.25 * expected);
     },
   );
+
+  it("tells and asks in other words where it is to", async () => {
+    const changes = { absentCount: 0, changedCount: 0, factCount: 6, questionCount: 6 };
+    const isWorded = ({ question, factKind }: { question: string; factKind: FactKindName }) =>
+      factKinds[factKind].wordings.questions.training.some((wording) => {
+        const [before = "", after = ""] = wording.split("{subject}");
+        return question.startsWith(before) && question.endsWith(after);
+      });
+    const shareWorded = async (rewordedShare: number): Promise<number> => {
+      const { parts } = await make({ ...changes, rewordedShare });
+      const questions = parts.filter((part) => part.kind === "question");
+      return questions.filter(isWorded).length / questions.length;
+    };
+    expect(await shareWorded(0)).toBe(1);
+    expect(await shareWorded(1)).toBeLessThan(0.6);
+    expect(await make({ rewordedShare: 0 })).toEqual(await make());
+  });
 
   it("is the same for the same draws only", async () => {
     expect(await make()).toEqual(await make());

@@ -21,6 +21,7 @@ import {
 import { type BorrowedWords, inventFact } from "./invented-words.ts";
 import type { Prose } from "./prose.ts";
 import type { QuestionFrame } from "./question-frames.ts";
+import { drawRewording, type Rewording, sameWording } from "./rewording.ts";
 
 /** Is the answer to what the document does not say. */
 export const absentAnswer = "not said";
@@ -50,6 +51,8 @@ export interface RecallPlan {
   readonly inventedShare?: number;
   /** Share of those words that are taken from the prose instead, in [0, 1]; default 0. */
   readonly borrowedShare?: number;
+  /** Share of the facts that are told and asked for in wordings with other words in them, in [0, 1]; default 0. */
+  readonly rewordedShare?: number;
 }
 
 /** Is what documents are made with. */
@@ -161,11 +164,11 @@ const lendingSentences = 40;
 /** Reads words of the prose, each once. */
 async function borrowWords(
   draws: RandomDraws,
-  { borrowedShare: share = 0 }: RecallPlan,
+  { borrowedShare: share = 0, rewordedShare = 0 }: RecallPlan,
   { prose }: RecallMaterials,
   signal: AbortSignal | undefined,
 ): Promise<BorrowedWords | undefined> {
-  if (share === 0) return undefined;
+  if (share === 0 && rewordedShare === 0) return undefined;
   const words = new Set<string>();
   let read = 0;
   for await (const sentence of prose.read(draws, signal)) {
@@ -178,7 +181,14 @@ async function borrowWords(
 /** Says what a document tells and asks, wherever that stands. */
 export type RecallContentPlan = Pick<
   RecallPlan,
-  "factCount" | "changedCount" | "questionCount" | "absentCount" | "split" | "kinds" | "inventedShare"
+  | "factCount"
+  | "changedCount"
+  | "questionCount"
+  | "absentCount"
+  | "split"
+  | "kinds"
+  | "inventedShare"
+  | "rewordedShare"
 >;
 
 /** Draws facts, how they are told, and questions about them. */
@@ -190,22 +200,25 @@ export function drawRecallContent(
 ): RecallContent {
   const { split, kinds = factKindNames } = plan;
   const kept = new Set<string>();
-  const { inventedShare = 0 } = plan;
+  const { inventedShare = 0, rewordedShare = 0 } = plan;
   const facts = Array.from({ length: plan.factCount }, (_, index) => {
     const fact = drawFact(draws, kinds, split.words, index < plan.changedCount ? 2 : 1, kept);
     // Without a draw where none are wanted: documents without invented names are what they were.
     const invents = inventedShare > 0 && draws.uniform() < inventedShare;
     return invents ? inventFact(draws, fact, kept, borrowed) : fact;
   });
+  const drawWay = (): Rewording =>
+    rewordedShare > 0 && draws.uniform() < rewordedShare ? drawRewording(draws, borrowed) : sameWording;
+  const ways = new Map(facts.map((fact) => [fact, drawWay()]));
   const tellings = facts.map((fact) =>
     fact.values.map((_, version) => ({
       fact,
       version,
-      text: wordStatement(draws, fact, version, split.wordings),
+      text: wordStatement(draws, fact, version, split.wordings, ways.get(fact)),
     })),
   );
-  const ask = (topic: FactTopic, answer: string): QuestionPart => {
-    const question = wordQuestion(draws, topic, split.wordings);
+  const ask = (topic: FactTopic, answer: string, way?: Rewording): QuestionPart => {
+    const question = wordQuestion(draws, topic, split.wordings, way);
     const [prompt, reply] = [frame.ask(question), frame.reply(answer)];
     return {
       kind: "question",
@@ -219,11 +232,11 @@ export function drawRecallContent(
   };
   const answered = drawAsked(draws, facts, plan.questionCount).map((fact) => ({
     fact,
-    part: ask(fact, fact.values.at(-1) ?? absentAnswer),
+    part: ask(fact, fact.values.at(-1) ?? absentAnswer, ways.get(fact)),
   }));
   const unanswered = Array.from({ length: plan.absentCount }, () => ({
     fact: undefined,
-    part: ask(drawAbsentTopic(draws, facts, kinds, split.words, kept), absentAnswer),
+    part: ask(drawAbsentTopic(draws, facts, kinds, split.words, kept), absentAnswer, drawWay()),
   }));
   return { facts, tellings, questions: [...answered, ...unanswered], kept };
 }

@@ -48,6 +48,8 @@ export interface RecallRange {
   readonly inventedShare?: number;
   /** Default 0. */
   readonly borrowedShare?: number;
+  /** Default 0. */
+  readonly rewordedShare?: number;
 }
 
 /** Weighs the losses of a document's parts. */
@@ -111,6 +113,7 @@ function drawPlan(
     kinds,
     inventedShare,
     borrowedShare,
+    rewordedShare,
   } = range;
   const facts = draws.whole(...factCount);
   return {
@@ -126,6 +129,7 @@ function drawPlan(
     ...(kinds && { kinds }),
     ...(inventedShare !== undefined && { inventedShare }),
     ...(borrowedShare !== undefined && { borrowedShare }),
+    ...(rewordedShare !== undefined && { rewordedShare }),
   };
 }
 
