@@ -34,6 +34,8 @@ export interface DocumentNeeds {
   readonly weighsAll: boolean;
   /** Weights of recall documents, where their file does not say. */
   readonly recallWeights: RecallWeights;
+  /** The largest weight of recall documents that the recipe takes; default any. */
+  readonly mostRecallWeight?: number;
 }
 
 /** Is a training that is ready to begin. */

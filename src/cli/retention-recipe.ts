@@ -49,7 +49,7 @@ async function prepare({ base, values, seed, runtime, signal }: GateRequest): Pr
       minTokens: firstFarPosition(context, context.sinkTokens) + 1,
       weighsAll: true,
       // A question counts as what follows it does, unless the file of the documents says otherwise.
-      recallWeights: weighsQueries ? { question: 1 } : {},
+      ...(weighsQueries ? { recallWeights: { question: 1 }, mostRecallWeight: 1 } : { recallWeights: {} }),
     },
     identity: {
       contexts: contexts.map((one) => ({ ...one })),

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
@@ -185,6 +186,15 @@ describe("edgeinfinite train gate", () => {
     const { status, stderr } = await runCommand(argueRetention("hidden", ...facts));
     expect(stderr).not.toContain("error");
     expect(status).toBe(0);
+  });
+
+  it("refuses weights of queries above 1 before it makes a folder", async () => {
+    const recall = await folder.writeFile("heavy.json", JSON.stringify({ weights: { answer: 5 } }));
+    const heavy = ["--recall-share", "0.5", "--recall", recall, "--weigh-queries"];
+    const { status, stderr } = await runCommand(argueRetention("heavy", ...heavy));
+    expect(stderr).toMatch(/heavy\.json: weights\.answer: .*got 5, expected at most 1/);
+    expect(status).toBe(2);
+    expect(existsSync(join(folder.path, "heavy"))).toBe(false);
   });
 
   it.each<[string, string[], RegExp]>([

@@ -89,14 +89,14 @@ async function openData(
   base: GateBase,
   signal: AbortSignal,
 ): Promise<{ readonly records: TrainingRecords; readonly source: DocumentSource }> {
-  const { longestTokens, minTokens, weighsAll, recallWeights } = documents;
+  const { longestTokens, ...chosen } = documents;
   // Some bytes more than the tokens of a document need, in most languages.
   const records = await openTrainingData(settings.dataPaths, signal, Math.max(32 * 1024, 6 * longestTokens));
-  if (!weighsAll && settings.recallShare < 1) await assertCompletions(records, signal);
+  if (!chosen.weighsAll && settings.recallShare < 1) await assertCompletions(records, signal);
   const { tokenizer } = base;
   const source = await createSource({
-    ...{ records, tokenizer, settings, minTokens, weighsAll, recallWeights },
-    packing: "single",
+    ...{ records, tokenizer, settings, packing: "single" },
+    ...chosen,
   });
   return { records, source };
 }

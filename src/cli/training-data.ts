@@ -112,13 +112,28 @@ export interface SourceOptions extends Pick<RecordDocumentsOptions, "packing" | 
   readonly weighsAll: boolean;
   /** Weights of recall documents, where their file does not say. */
   readonly recallWeights: RecallWeights;
+  /** The largest of these weights that is taken; default any. */
+  readonly mostRecallWeight?: number;
   /** Share of documents of random tokens that come again, in [0, 1); default 0. */
   readonly repeatedShare?: number;
 }
 
+function checkRecallWeights(weights: RecallWeights, most: number, file: string | undefined): void {
+  for (const [name, got] of Object.entries(weights)) {
+    if (got === undefined || got <= most) continue;
+    throw new InvalidRequestError({
+      where: `${file ?? "--recall"}: weights.${name}`,
+      what: "this training cannot count a token so often",
+      got,
+      expected: `at most ${most}`,
+      remedy: "Divide all weights by the largest.",
+    });
+  }
+}
+
 /** Chooses documents of the data and recall documents. */
 async function createMeaningfulSource(options: SourceOptions): Promise<DocumentSource> {
-  const { records, tokenizer, settings, weighsAll, recallWeights, packing, minTokens } = options;
+  const { records, tokenizer, settings, weighsAll, packing, minTokens } = options;
   const { seed, recallShare, recallFile } = settings;
   const own = createRecordDocuments(records, tokenizer, {
     seed,
@@ -136,12 +151,14 @@ async function createMeaningfulSource(options: SourceOptions): Promise<DocumentS
     ranges?: readonly RecallRange[];
     weights?: RecallWeights;
   };
+  const recallWeights = { ...options.recallWeights, ...weights };
+  checkRecallWeights(recallWeights, options.mostRecallWeight ?? Number.POSITIVE_INFINITY, recallFile);
   const recall = createRecallDocuments(tokenizer, {
     seed,
     ranges,
     prose: proseOfRecords(records),
     frames: tokenizer.chatTemplate === undefined ? [plainFrame] : [plainFrame, makeChatFrame(tokenizer)],
-    weights: { ...recallWeights, ...weights },
+    weights: recallWeights,
   });
   if (recallShare === 1) return recall;
   const shares = [
