@@ -3,7 +3,7 @@
  */
 
 import { bootstrapInterval, type Interval, mean } from "./intervals.ts";
-import { type LikelihoodBucket, type LikelihoodSums, meanNll } from "./likelihood-sums.ts";
+import { bitsPerByte, type LikelihoodBucket, type LikelihoodSums, meanNll } from "./likelihood-sums.ts";
 
 /** Is a mean of documents' means, nats a token. */
 export interface NllMean {
@@ -26,6 +26,8 @@ export interface LikelihoodSummary {
   readonly pastWindow: BucketMean | undefined;
   readonly byPosition: readonly BucketMean[];
   readonly byCommits: readonly BucketMean[];
+  /** Of all documents' bytes; undefined where they are not known. */
+  readonly bitsPerByte: number | undefined;
 }
 
 function summarizeBucket(from: number, buckets: readonly LikelihoodBucket[]): BucketMean | undefined {
@@ -59,5 +61,6 @@ export function summarizeLikelihoods(documents: readonly LikelihoodSums[]): Like
     pastWindow: summarizeBucket(first.pastWindow.from, past),
     byPosition: summarizeBuckets(documents.map(({ byPosition }) => byPosition)),
     byCommits: summarizeBuckets(documents.map(({ byCommits }) => byCommits)),
+    bitsPerByte: bitsPerByte(documents),
   };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { summarizeLikelihoods } from "./likelihood-summary.ts";
-import { bucketStart, describeBucket, meanNll, sumLikelihoods } from "./likelihood-sums.ts";
+import { bitsPerByte, bucketStart, describeBucket, meanNll, sumLikelihoods } from "./likelihood-sums.ts";
 
 describe("sumLikelihoods", () => {
   it("counts each token once, by position and by commits, without the first", () => {
@@ -47,5 +47,22 @@ describe("summarizeLikelihoods", () => {
     expect(summary?.pastWindow).toMatchObject({ from: 64, nll: 2, documentCount: 2 });
     expect(summarizeLikelihoods([document(1, 20)])?.pastWindow).toBeUndefined();
     expect(summarizeLikelihoods([])).toBeUndefined();
+  });
+});
+
+describe("bitsPerByte", () => {
+  const document = (bits: number, byteCount?: number) => ({
+    ...sumLikelihoods(new Float64Array([-bits * Math.LN2]), new Uint32Array(1), 64),
+    byteCount,
+  });
+
+  it("divides all bits by all bytes", () => {
+    expect(bitsPerByte([document(8, 4), document(16, 20)])).toBeCloseTo(1, 12);
+    expect(summarizeLikelihoods([document(6, 4)])?.bitsPerByte).toBeCloseTo(1.5, 12);
+  });
+
+  it("is not known where some document's bytes are not", () => {
+    expect(bitsPerByte([document(8, 4), document(16)])).toBeUndefined();
+    expect(bitsPerByte([document(0, 0)])).toBeUndefined();
   });
 });

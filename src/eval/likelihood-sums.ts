@@ -24,6 +24,8 @@ export interface LikelihoodSums {
   readonly byCommits: readonly LikelihoodBucket[];
   /** Of the tokens from the position on that the task's `distanceTokens` says; no tokens in a short document. */
   readonly pastWindow: LikelihoodBucket;
+  /** UTF-8 bytes of the text of all those tokens; undefined without a tokenizer, and in records of before. */
+  readonly byteCount?: number | undefined;
 }
 
 const bucketSchema = z.object({
@@ -37,6 +39,7 @@ export const likelihoodSumsSchema: z.ZodType<LikelihoodSums> = z.object({
   byPosition: z.array(bucketSchema),
   byCommits: z.array(bucketSchema),
   pastWindow: bucketSchema,
+  byteCount: z.number().int().nonnegative().optional(),
 });
 
 /** The second bucket of positions begins here. */
@@ -107,4 +110,18 @@ export function sumLikelihoods(
 export function meanNll(buckets: readonly LikelihoodBucket[]): number {
   const tokens = buckets.reduce((sum, { tokenCount }) => sum + tokenCount, 0);
   return buckets.reduce((sum, { totalNll }) => sum + totalNll, 0) / tokens;
+}
+
+/**
+ * Returns the mean over a text's bytes, bits: what models of different tokenizers can be compared by. Undefined where
+ * some document's bytes are not known, or there are none.
+ */
+export function bitsPerByte(documents: readonly LikelihoodSums[]): number | undefined {
+  let [bytes, nats] = [0, 0];
+  for (const { byteCount, byPosition } of documents) {
+    if (byteCount === undefined) return undefined;
+    bytes += byteCount;
+    nats += byPosition.reduce((sum, { totalNll }) => sum + totalNll, 0);
+  }
+  return bytes === 0 ? undefined : nats / Math.LN2 / bytes;
 }

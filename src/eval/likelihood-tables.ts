@@ -1,5 +1,5 @@
 /**
- * Tables of likelihoods: nats a token with their intervals, a row a policy.
+ * Tables of likelihoods: nats a token with their intervals, and bits a byte; a row a policy.
  */
 
 import type { Interval } from "./intervals.ts";
@@ -24,25 +24,26 @@ const lengthsOf = (rows: readonly SummaryRow[]): number[] =>
 
 type FormatTokens = (tokens: number) => string;
 
-/** Lays out means of whole documents, or of what lies past the window: a column a length. */
-function tabulateMeans(
+/** Lays out a number of each policy and length: a column a length. */
+function tabulateLengths(
   title: string,
   rows: readonly SummaryRow[],
   formatTokens: FormatTokens,
-  meanOf: (row: SummaryRow) => Mean | undefined,
+  writeOf: (row: SummaryRow) => string | undefined,
 ): Table {
   const lengths = lengthsOf(rows);
   const write = (policy: string, length: number): string => {
     const row = rows.find((one) => one.policy === policy && one.lengthTokens === length);
-    if (row === undefined) return "";
-    const found = meanOf(row);
-    return found === undefined ? notApplicable : `${writeMean(found)}, n ${found.documentCount}`;
+    return row === undefined ? "" : (writeOf(row) ?? notApplicable);
   };
   return [
     [title, ...lengths.map(formatTokens)],
     ...policiesOf(rows).map((policy) => [policy, ...lengths.map((length) => write(policy, length))]),
   ];
 }
+
+const writeCounted = (found: Mean | undefined): string | undefined =>
+  found && `${writeMean(found)}, n ${found.documentCount}`;
 
 /** Lays out means by position or by commits at one length: a column a bucket; undefined where there are none. */
 function tabulateBuckets(
@@ -73,23 +74,21 @@ export function hasLikelihoods(rows: readonly SummaryRow[]): boolean {
   return rows.some(({ result }) => result?.likelihoods !== undefined);
 }
 
-/** Lays out the likelihoods of one task: overall, past the window, and for each length by position and commits. */
+/** Lays out the likelihoods of one task: overall, past the window, in bits a byte, and for each length by position and commits. */
 export function tabulateLikelihoods(rows: readonly SummaryRow[], formatTokens: FormatTokens): Table[] {
   const past = rows.flatMap(({ result }) => result?.likelihoods?.pastWindow?.from ?? [])[0];
-  const overall = tabulateMeans("nats a token", rows, formatTokens, ({ result }) =>
-    result === undefined ? undefined : { ...result, nll: result.score },
+  const lay = (title: string, writeOf: (row: SummaryRow) => string | undefined): Table =>
+    tabulateLengths(title, rows, formatTokens, writeOf);
+  const overall = lay("nats a token", ({ result }) =>
+    writeCounted(result && { ...result, nll: result.score }),
   );
   const behind =
     past === undefined
       ? []
-      : [
-          tabulateMeans(
-            `from position ${past} on`,
-            rows,
-            formatTokens,
-            ({ result }) => result?.likelihoods?.pastWindow,
-          ),
-        ];
+      : [lay(`from position ${past} on`, ({ result }) => writeCounted(result?.likelihoods?.pastWindow))];
+  const bits = rows.some(({ result }) => result?.likelihoods?.bitsPerByte !== undefined)
+    ? [lay("bits a byte", ({ result }) => result?.likelihoods?.bitsPerByte?.toFixed(3))]
+    : [];
   const buckets = lengthsOf(rows).flatMap((length) => {
     const own = rows.filter(({ lengthTokens }) => lengthTokens === length);
     const of = formatTokens(length);
@@ -98,5 +97,5 @@ export function tabulateLikelihoods(rows: readonly SummaryRow[], formatTokens: F
       tabulateBuckets("byCommits", `${of}, by commits`, own) ?? [],
     ].filter((table) => table.length > 0);
   });
-  return [overall, ...behind, ...buckets];
+  return [overall, ...behind, ...bits, ...buckets];
 }

@@ -174,6 +174,7 @@ describe("the report of perplexity", () => {
     expect(markdown).toContain("| nats a token | 400 | 600 |");
     expect(markdown).toContain("| full | 1.504 (1.504 to 1.504), n 2 | n/a |");
     expect(markdown).toContain("| from position 128 on | 400 | 600 |");
+    expect(markdown).toContain("| bits a byte | 400 | 600 |");
     expect(markdown).toContain("| 400, by position | 0 to 63 | 64 to 127 | 128 to 255 | 256 to 511 |");
     expect(markdown).toMatch(/\| streaming \| -?0\.000 \(.*\) \| 1\.563 \(1\.563 to 1\.563\) \|/);
     expect(markdown).toContain("| 600, by commits | 0 | 1 | 2 to 3 | 4 to 7 | 8 to 15 |");

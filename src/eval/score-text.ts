@@ -3,9 +3,20 @@
  */
 
 import type { Model } from "../engine/model.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
 import type { AskOptions, Outcome } from "./ask.ts";
 import { type LikelihoodSums, meanNll, sumLikelihoods } from "./likelihood-sums.ts";
 import type { LikelihoodExample } from "./task.ts";
+
+/** Counts the UTF-8 bytes of the text of the tokens that something predicts. */
+function countScoredBytes(
+  tokenizer: Tokenizer | undefined,
+  tokenIds: readonly number[],
+  logLikelihoods: Float64Array,
+): number | undefined {
+  const scored = tokenIds.filter((_, position) => !Number.isNaN(logLikelihoods[position]));
+  return tokenizer && new TextEncoder().encode(tokenizer.decode(scored)).length;
+}
 
 /** Is what came of a document; there is no answer, and no token is generated. */
 export interface ScoredOutcome extends Outcome {
@@ -27,7 +38,8 @@ export async function scoreText(
       onProgress(readTokens);
     },
   });
-  const likelihoods = sumLikelihoods(logLikelihoods, commitCounts, distanceTokens);
+  const byteCount = countScoredBytes(model.tokenizer, tokenIds, logLikelihoods);
+  const likelihoods = { ...sumLikelihoods(logLikelihoods, commitCounts, distanceTokens), byteCount };
   const { lengthTokens, stats } = session;
   return {
     score: meanNll(likelihoods.byPosition),
