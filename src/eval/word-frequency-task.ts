@@ -11,7 +11,7 @@
 
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { createDraws, drawOrder, type RandomDraws } from "../train/random-draws.ts";
-import { inventWord } from "../train/recall/invented-words.ts";
+import { inventWord } from "../train/recall/new-words.ts";
 import { drawLetters, drawNew } from "./drawn-texts.ts";
 import { fitCount } from "./fit-count.ts";
 import { scoreStringMatchAll } from "./string-match.ts";

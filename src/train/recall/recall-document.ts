@@ -18,7 +18,8 @@ import {
   wordQuestion,
   wordStatement,
 } from "./facts.ts";
-import { type BorrowedWords, inventFact } from "./invented-words.ts";
+import { inventFact } from "./invented-words.ts";
+import type { BorrowedWords } from "./new-words.ts";
 import type { Prose } from "./prose.ts";
 import type { QuestionFrame } from "./question-frames.ts";
 import { drawRewording, type Rewording, sameWording } from "./rewording.ts";

@@ -4,7 +4,7 @@
  */
 
 import type { RandomDraws } from "../random-draws.ts";
-import { type BorrowedWords, drawWord } from "./invented-words.ts";
+import { type BorrowedWords, drawWord } from "./new-words.ts";
 
 /** Gives a wording with `{subject}` and `{value}` in it other words. */
 export type Rewording = (wording: string) => string;
