@@ -70,6 +70,8 @@ function browserProject(
 /** Tests are grouped by what they need: see CONTRIBUTING.md. */
 const config: ViteUserConfig = defineConfig({
   test: {
+    // A worker a core: by default vitest leaves one core idle, which is half of a small machine.
+    maxWorkers: "100%",
     projects: [
       {
         test: {

@@ -36,7 +36,7 @@ const bounded = "streaming,paper,infini,h2o,snapkv,pyramidkv,keydiff,plus";
 const equalBytes = "--equal-bytes streaming --distance 132";
 const ablations = "slots-off,memory-off,gate-open,gate-closed,window-halved";
 
-/** 28 million tokens: 33 to 46 minutes at the 5,000 to 7,000 a second that each of two cores reads. */
+/** 28 million tokens: 56 minutes on two cores. */
 const runs: readonly Run[] = [
   // Inside the trained context, beside full attention.
   {
@@ -89,7 +89,7 @@ const runs: readonly Run[] = [
   },
 ];
 
-/** 120 million tokens: some two hours on two cores. */
+/** 120 million tokens: two to four hours on two cores. */
 const longRuns: readonly Run[] = [
   {
     name: "one-fact-64k",
