@@ -79,6 +79,24 @@ describe("edgeinfinite train base", () => {
     expect(await digestFiles(join(folder.path, "stopped"), modelFiles)).toEqual(digests);
   });
 
+  it("moves matrices by another optimizer when asked, and goes on with no other", async () => {
+    const options = ["--optimizer", "muon", "--learning-rate", "0.02"];
+    expect((await runCommand(argue("muon", ...options))).status).toBe(0);
+    const stopped = await runCommand(argue("muon-stopped", ...options, "--json"), {
+      onStdout: interruptAt('"step":5,'),
+    });
+    expect(stopped.status).toBe(130);
+    const other = await runCommand(argue("muon-stopped", ...options, "--optimizer", "adamw", "--resume"));
+    expect(other.status).toBe(2);
+    expect(other.stderr).toMatch(/cannot be resumed: optimizer differs/);
+    expect((await runCommand(argue("muon-stopped", ...options, "--resume"))).status).toBe(0);
+    const digests = await digestFiles(join(folder.path, "muon"), modelFiles);
+    expect(await digestFiles(join(folder.path, "muon-stopped"), modelFiles)).toEqual(digests);
+    const unknown = await runCommand(argue("unknown", "--optimizer", "sgd"));
+    expect(unknown.status).toBe(2);
+    expect(unknown.stderr).toMatch(/optimizer.*sgd.*adamw, muon/s);
+  });
+
   it("takes options from a recipe, which flags override, and mixes recall documents in", async () => {
     const recall = await folder.writeFile(
       "recall.json",

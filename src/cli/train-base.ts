@@ -11,7 +11,7 @@ import type { DecoderConfig } from "../models/decoder-config.ts";
 import type { ModelFamily } from "../models/family.ts";
 import { loadModelFamily } from "../models/registry.ts";
 import type { DigitsPerToken } from "../text/word-pattern.ts";
-import { makeAdamW, standardGroups } from "../train/adamw.ts";
+import { makeAdamW } from "../train/adamw.ts";
 import {
   countInitialWeights,
   drawInitialWeights,
@@ -19,6 +19,7 @@ import {
   shapeInitialWeights,
 } from "../train/initial-weights.ts";
 import { makeModelFiles } from "../train/model-files.ts";
+import { createMuon } from "../train/muon.ts";
 import {
   checkLengths,
   createNextTokenObjective,
@@ -28,6 +29,7 @@ import {
 import { prepareOutputFolder, writeOutputFiles } from "../train/node-output-folder.ts";
 import { createParallelObjective } from "../train/node-parallel-objective.ts";
 import type { Objective } from "../train/objective.ts";
+import { type Optimizer, standardGroups } from "../train/optimizer.ts";
 import { makeSchedule } from "../train/schedule.ts";
 import type { WeightTensors } from "../train/weight-tensors.ts";
 import { type OptionValues, parseArguments, parseChoice, parseNumber, usageError } from "./arguments.ts";
@@ -85,6 +87,11 @@ const options = {
     value: "N",
     help: "documents that are computed at once, each by --threads threads (default 1 then); default 1",
   },
+  optimizer: {
+    type: "string",
+    value: "NAME",
+    help: "adamw, or muon for the matrices of layers and adamw for the rest; default adamw",
+  },
   "weight-decay": { type: "string", value: "X", help: "of matrices and embeddings; default 0.1" },
   beta2: {
     type: "string",
@@ -98,6 +105,7 @@ type BaseValues = OptionValues<typeof options>;
 
 const defaults = { steps: 1000, tokensPerStep: 8192, learningRate: 1e-3 };
 const defaultBeta2 = 0.95;
+const optimizers = ["adamw", "muon"] as const;
 const memoryRemedy =
   "Choose a smaller --lengths, or a configuration with fewer layers or a smaller vocabulary.";
 /** Weights, the sum of their gradients, one document's, and the optimizer's two moments: float32 all. */
@@ -230,10 +238,35 @@ async function createObjective(
   return createNextTokenObjective({ family, config, weights, runtime, lengths });
 }
 
+/** Creates what moves the weights. */
+async function createOptimizer({
+  model: { config },
+  optimizer: name,
+  weightDecay,
+  beta2,
+  workerCount,
+  settings,
+}: BaseRequest): Promise<Optimizer & AsyncDisposable> {
+  const groups = standardGroups(weightDecay);
+  const adamw = makeAdamW({ beta2, groups });
+  if (name === "adamw") return { ...adamw, async [Symbol.asyncDispose]() {} };
+  const matrices = planInitialWeights(config).flatMap(
+    ({ name: matrix, shape: [rows = 0, columns = 0], role }) =>
+      role === "projection" && matrix.includes(".layers.")
+        ? [[matrix, [rows, columns] as const] as const]
+        : [],
+  );
+  // What computes documents waits meanwhile: its threads are free.
+  const threads = workerCount > 1 ? workerCount * (settings.threads ?? 1) : settings.threads;
+  const runtime = await nodePlatform.createRuntime({ device: "cpu", threads });
+  return createMuon({ matrices: new Map(matrices), others: adamw, runtime, groups });
+}
+
 interface BaseRequest {
   readonly model: PlannedModel;
   readonly settings: TrainingSettings;
   readonly lengths: readonly LengthStage[];
+  readonly optimizer: (typeof optimizers)[number];
   readonly weightDecay: number;
   readonly beta2: number;
   readonly digitsPerToken: DigitsPerToken | undefined;
@@ -247,7 +280,7 @@ async function trainBase(context: CommandContext, request: BaseRequest): Promise
   const { terminal, signal } = context;
   const { model, settings, lengths, weightDecay, beta2, digitsPerToken, workerCount, values } = request;
   // Everything that may be out of range is looked at before anything long begins.
-  const optimizer = makeAdamW({ beta2, groups: standardGroups(weightDecay) });
+  await using optimizer = await createOptimizer(request);
   const rates = makeSchedule(settings.schedule);
   const { out, seed, steps, tokensPerStep, schedule, checkpointSteps } = settings;
   const records = await openTrainingData(settings.dataPaths, signal);
@@ -306,6 +339,7 @@ async function trainBase(context: CommandContext, request: BaseRequest): Promise
         ...{ seed, steps, tokensPerStep, weightDecay },
         // Runs from before it could be chosen go on.
         ...(beta2 !== defaultBeta2 && { beta2 }),
+        ...(request.optimizer !== "adamw" && { optimizer: request.optimizer }),
         // Sums in another order are other sums.
         ...(workerCount > 1 && { workerCount }),
         ...(start && { init: start.digest }),
@@ -329,6 +363,7 @@ async function run(context: CommandContext): Promise<void> {
     model,
     settings,
     lengths,
+    optimizer: parseChoice("optimizer", values.optimizer ?? "adamw", optimizers),
     weightDecay: chooseDecay(values["weight-decay"]),
     beta2: values.beta2 === undefined ? defaultBeta2 : parseShare("beta2", values.beta2, 0, 0.99999),
     digitsPerToken: chooseDigits(values["digits-per-token"]),

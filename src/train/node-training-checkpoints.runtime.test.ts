@@ -30,7 +30,7 @@ let state = await loadTrainingCheckpoint(process.argv[1], { parameters, config: 
 console.log("ready");
 while (state.step < ${stepCount}) {
   const slopes = new Map([["w", state.parameters.get("w").map((value, index) => value - Math.sin(state.step * index))]]);
-  state = { ...state, optimizer: optimizer.update(state.parameters, slopes, state.optimizer, 0.01),
+  state = { ...state, optimizer: await optimizer.update(state.parameters, slopes, state.optimizer, 0.01),
     step: state.step + 1, position: { document: state.step + 1 } };
   await saveTrainingCheckpoint(process.argv[1], state);
 }

@@ -40,11 +40,11 @@ function start(): TrainingState {
 }
 
 /** One step on a loss of squares, whose minimum moves with the step. */
-function advance(state: TrainingState): TrainingState {
+async function advance(state: TrainingState): Promise<TrainingState> {
   const gradients: NamedArrays = new Map(
     [...state.parameters].map(([name, array]) => [name, array.map((value) => value - Math.sin(state.step))]),
   );
-  const moved = optimizer.update(state.parameters, gradients, state.optimizer, 0.01);
+  const moved = await optimizer.update(state.parameters, gradients, state.optimizer, 0.01);
   return { ...state, step: state.step + 1, optimizer: moved, counters: { tokens: 512 * (state.step + 1) } };
 }
 
@@ -55,12 +55,12 @@ describe("checkpoints of a run", () => {
   it("hold everything, so that training goes on to the bit", async () => {
     let whole = start();
     for (let step = 0; step < 6; step++) {
-      whole = advance(whole);
+      whole = await advance(whole);
       if (step === 2) await saveTrainingCheckpoint(folder, whole);
     }
     let resumed = await load();
     expect(resumed?.step).toBe(3);
-    for (let step = 0; step < 3 && resumed !== undefined; step++) resumed = advance(resumed);
+    for (let step = 0; step < 3 && resumed !== undefined; step++) resumed = await advance(resumed);
     expect(resumed).toEqual(whole);
     expect([...(resumed?.parameters.keys() ?? [])]).toEqual(["up", "down"]);
   });

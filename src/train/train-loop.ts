@@ -6,11 +6,11 @@
  */
 
 import { InvalidRequestError } from "../errors.ts";
-import type { AdamW, AdamWState } from "./adamw.ts";
 import { clipGradients } from "./clip-gradient.ts";
 import type { DataPosition, DocumentSource, TrainingDocument } from "./data/document-source.ts";
 import { guardStep, noSkippedSteps, type SkippedSteps } from "./loss-guard.ts";
 import type { DocumentLoss, Objective } from "./objective.ts";
+import type { Optimizer, OptimizerState } from "./optimizer.ts";
 import { assertAlike, type NamedArrays } from "./parameters.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -25,14 +25,14 @@ export interface TrainingPoint {
   /** Live: copied by whoever keeps it. */
   readonly parameters: NamedArrays;
   /** Live, as the parameters. */
-  readonly optimizer: AdamWState;
+  readonly optimizer: OptimizerState;
 }
 
 /** Says how to train. */
 export interface TrainingPlan {
   readonly objective: Objective;
   readonly source: DocumentSource;
-  readonly optimizer: AdamW;
+  readonly optimizer: Optimizer;
   readonly schedule: Schedule;
   readonly totalSteps: number;
   /** Tokens whose gradients make one step, from 1: whole documents, until there are so many. */
@@ -255,7 +255,9 @@ export async function* train(
     const { action, skipped } = guardStep(loss, gradientNorm, point.skipped, skipLimit);
     const learningRate = schedule(point.step);
     const state =
-      action === "take" ? optimizer.update(parameters, sums, point.optimizer, learningRate) : point.optimizer;
+      action === "take"
+        ? await optimizer.update(parameters, sums, point.optimizer, learningRate)
+        : point.optimizer;
     const tokenCount = point.tokenCount + step.tokenCount;
     point = { step: point.step + 1, position, skipped, tokenCount, parameters, optimizer: state };
     const speed = meter.countStep(step.tokenCount, totalSteps - point.step);

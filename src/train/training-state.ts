@@ -9,9 +9,9 @@ import type { ModelFolder } from "../files/model-folder.ts";
 import { parseSafetensorsHeader, readTensor } from "../files/safetensors.ts";
 import { planSafetensors } from "../files/safetensors-writer.ts";
 import { hasDType } from "../tensor/host-tensor.ts";
-import type { AdamWState } from "./adamw.ts";
 import type { DataPosition } from "./data/document-source.ts";
 import type { SkippedSteps } from "./loss-guard.ts";
+import type { OptimizerState } from "./optimizer.ts";
 import { assertAlike, type NamedArrays } from "./parameters.ts";
 
 /** Is plain data as JSON has it. */
@@ -22,7 +22,7 @@ export interface TrainingState {
   /** Steps done, skipped ones included. */
   readonly step: number;
   readonly parameters: NamedArrays;
-  readonly optimizer: AdamWState;
+  readonly optimizer: OptimizerState;
   readonly position: DataPosition;
   readonly skipped: SkippedSteps;
   /** Sums over the run for its reports, such as tokens read. */
