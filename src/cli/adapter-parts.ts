@@ -54,6 +54,11 @@ function extendPlus(
     const expected = trainable.map((part) => `--${part}`).join(" or ");
     throw usageError("there is nothing to train", { expected });
   }
+  if (design.slotShares !== undefined && parts.includes("linear-memory")) {
+    throw usageError("--linear-memory does not go with an adapter whose layers share slots unequally", {
+      expected: "an adapter that was trained without --slot-shares",
+    });
+  }
   return {
     design: {
       ...design,

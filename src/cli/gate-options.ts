@@ -67,6 +67,11 @@ const own = {
     value: "N",
     help: "retention: a token is worth what the most wanted of N tokens around it is, odd; default 1",
   },
+  "slot-shares": {
+    type: "string",
+    value: "X,…",
+    help: "retention: how layers share the slots, a number each: 1,1,1,3 gives the last half of all; default alike",
+  },
   "weigh-queries": {
     type: "boolean",
     help: "retention: attention counts by the weight that recall documents give the token that pays it",
@@ -105,6 +110,7 @@ export const ownOptions = [
   "bptt-depth",
   "length",
   "kernel",
+  "slot-shares",
   "weigh-queries",
   "init",
   "slot-bias",

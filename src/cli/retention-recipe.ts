@@ -3,15 +3,39 @@
  * attention over whole documents comes back to. It makes an adapter without a linear memory.
  */
 
+import type { AttentionGeometry, ContextSettings } from "../memory/geometry.ts";
+import { applyBudgets, shareSlots } from "../memory/slot-budgets.ts";
 import { drawInitialRetention } from "../train/initial-networks.ts";
 import { createRetentionObjective } from "../train/retention-objective.ts";
 import { firstFarPosition } from "../train/teacher-attention.ts";
+import { parseNumber, usageError } from "./arguments.ts";
 import { chooseContexts } from "./gate-context.ts";
 import type { GateRecipe, GateRequest, GateTraining } from "./gate-recipe.ts";
 import { parseWhole } from "./training-options.ts";
 
 /** Attention is held whole, so that memory grows with the square of a document's length. */
 const mostTokensByDefault = 2048;
+
+/** Reads how layers share the slots. @throws {@link InvalidRequestError} where they cannot be shared so. */
+function readSlotShares(
+  text: string | undefined,
+  geometry: AttentionGeometry,
+  context: ContextSettings,
+): readonly number[] | undefined {
+  if (text === undefined) return undefined;
+  const shares = text.split(",").map((part) => parseNumber("slot-shares", part));
+  if (shares.length !== geometry.layerCount || shares.some((share) => !(share > 0))) {
+    throw usageError("--slot-shares does not fit the model", {
+      got: text,
+      expected: `${geometry.layerCount} numbers above 0, one a layer`,
+    });
+  }
+  applyBudgets(geometry, context, shareSlots(shares, context.slotTokens), {
+    what: "--slot-shares",
+    remedy: "Leave it out.",
+  });
+  return shares;
+}
 
 async function prepare({ base, values, seed, runtime, signal }: GateRequest): Promise<GateTraining> {
   const { family, config, weights } = base;
@@ -25,6 +49,8 @@ async function prepare({ base, values, seed, runtime, signal }: GateRequest): Pr
   const lengthTokens =
     length === undefined ? Math.min(maxPositions, mostTokensByDefault) : parseWhole("length", length, 2);
   const contexts = chooseContexts(values, maxPositions, slotTokens);
+  const [context] = contexts;
+  const slotShares = readSlotShares(values["slot-shares"], config.geometry, context);
   const tensors = drawInitialRetention(config.geometry, rank, seed);
   const objective = await createRetentionObjective(
     {
@@ -33,10 +59,10 @@ async function prepare({ base, values, seed, runtime, signal }: GateRequest): Pr
     },
     signal,
   );
-  const [context] = contexts;
   return {
     design: {
       variant: "plus",
+      slotShares,
       retentionRank: rank,
       slotBiasRank: undefined,
       linearMemory: undefined,
@@ -56,6 +82,7 @@ async function prepare({ base, values, seed, runtime, signal }: GateRequest): Pr
       ...{ rank, lengthTokens },
       ...(kernelTokens > 1 && { kernelTokens }),
       ...(weighsQueries && { weighsQueries }),
+      ...(slotShares && { slotShares: [...slotShares] }),
     },
   };
 }
@@ -64,7 +91,7 @@ async function prepare({ base, values, seed, runtime, signal }: GateRequest): Pr
 export const retentionRecipe: GateRecipe = {
   variants: ["plus"],
   defaults: { steps: 400, tokensPerStep: 4096, learningRate: 3e-3 },
-  takes: ["slots", "length", "kernel", "weigh-queries"],
+  takes: ["slots", "length", "kernel", "slot-shares", "weigh-queries"],
   whyNot: { "bptt-depth": "what it trains is computed from one run of the base, behind no state" },
   memoryRemedy: "Choose a smaller --length.",
   prepare,

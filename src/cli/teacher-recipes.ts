@@ -41,7 +41,9 @@ async function prepare(request: GateRequest, lesson: Lesson): Promise<GateTraini
     length === undefined ? Math.min(maxPositions, mostTokensByDefault) : parseWhole("length", length, 2);
   const contexts = chooseContexts(values, maxPositions, slotTokens, initial?.context);
   const tensors = new Map([...frozen, ...trained]);
-  const adapter = adapterInTraining(design, tensors);
+  // Layers learn with as many slots each: what a token carries does not depend on how many others are kept.
+  const alike = design.variant === "plus" ? { ...design, slotShares: undefined } : design;
+  const adapter = adapterInTraining(alike, tensors);
   const objective = await lesson.createObjective({
     ...{ family, config, base: weights, frozen, trained, runtime, contexts, lengthTokens },
     makePolicy: (context) => createPolicy(design.variant, { geometry, context, adapter }),

@@ -89,6 +89,33 @@ describe("edgeinfinite train gate --recipe distill", () => {
     expect(await readFar("paper")).toBe("paper");
   });
 
+  it("keeps how layers share slots, and refuses what does not go with it", async () => {
+    const sizes = ["--sinks", "2", "--slots", "6", "--window", "8", "--segment", "6", "--length", "48"];
+    const score = ["--recipe", "retention", "--rank", "5", ...sizes, "--steps", "2"];
+    const trained = await runCommand(argue("shared", ...score, "--slot-shares", "1,3"));
+    expect(trained.stderr).not.toContain("error");
+    expect(await readConfig("shared")).toMatchObject({ slot_shares: [1, 3], linear_memory: false });
+    const bias = ["--variant", "plus", "--init", at("shared"), "--slot-bias", "--steps", "1"];
+    expect((await runCommand(argueDistill("shared-bias", ...bias))).status).toBe(0);
+    expect(await readConfig("shared-bias")).toMatchObject({ slot_shares: [1, 3], slot_bias: true });
+    expect(await readFar("shared-bias")).toBe("plus");
+    const memory = ["--variant", "plus", "--init", at("shared"), "--linear-memory"];
+    for (const [argv, message] of [
+      [argueDistill("no", ...memory), /--linear-memory does not go with.*share slots unequally/],
+      [
+        argue("no", ...score, "--slot-shares", "1,2,3"),
+        /does not fit the model, got "?1,2,3.*2 numbers above 0/,
+      ],
+      [argue("no", ...score, "--slot-shares", "1,-2"), /does not fit the model/],
+      [argue("no", ...score, "--slot-shares", "1,x"), /slot-shares/],
+      [argue("no", "--recipe", "lm", "--slot-shares", "1,2"), /--slot-shares says nothing to the recipe lm/],
+    ] as const) {
+      const { status, stderr } = await runCommand([...argv]);
+      expect(stderr).toMatch(message);
+      expect(status).toBe(2);
+    }
+  });
+
   it("goes on with what an adapter has, without a check of where it begins", async () => {
     const { status, stdout } = await runCommand(
       argueDistill("further", "--init", at("bias"), "--steps", "1", "--json"),

@@ -6,10 +6,11 @@ import {
   loadTiny,
   logitsOf,
   tinyIds,
+  tinyShared,
 } from "../../test/support/tiny-sessions.ts";
 import { localCapacityTokens } from "../memory/geometry.ts";
 import { keepsSlots } from "../memory/policies.ts";
-import type { PolicyName } from "../memory/policy.ts";
+import { createTinyAdapterFolder } from "../testing/tiny-model.ts";
 import type { Model } from "./model.ts";
 import type { Session } from "./session.ts";
 
@@ -64,37 +65,53 @@ async function differenceToOneCall(model: Model, path: readonly Step[], seed: nu
   return largestDifference(logitsOf(cut), logitsOf(whole));
 }
 
-describe.each(["paper", "plus", "infini", "keydiff", "h2o", "snapkv", "pyramidkv", "streaming"] as const)(
-  "under the policy %s",
-  (policy: PolicyName) => {
-    it("logits do not depend on how the stream was cut, for any S, B, W and T", async () => {
-      let commits = 0;
-      await fc.assert(
-        fc.asyncProperty(
-          sizes,
-          fc.array(steps, { minLength: 3, maxLength: 3 }),
-          fc.nat(1000),
-          async (drawn, paths, seed) => {
-            const slotTokens = keepsSlots(policy) ? drawn.slotTokens + (policy === "plus" ? 0 : 1) : 0;
-            const context = { ...drawn, slotTokens };
-            await using model = await loadTiny(policy, { context });
-            for (const path of paths) {
-              expect(await differenceToOneCall(model, path, seed)).toBeLessThan(tolerance);
-              const length = path.reduce(
-                (sum, step) => sum + ("append" in step ? step.append : step.generate),
-                0,
-              );
-              commits += Math.max(0, (length - localCapacityTokens(context)) / context.segmentTokens);
-            }
-          },
-        ),
-        { numRuns: 20 },
-      );
-      // The property is about commits: on average several a stream.
-      expect(commits).toBeGreaterThan(2 * 60);
-    });
-  },
-);
+const remembering = [
+  "paper",
+  "plus",
+  "infini",
+  "keydiff",
+  "h2o",
+  "snapkv",
+  "pyramidkv",
+  "streaming",
+] as const;
+
+describe.each([
+  ...remembering.map((policy) => ({ policy, title: policy, adapter: undefined })),
+  { policy: "plus", title: "plus with slots shared unequally", adapter: tinyShared } as const,
+])("under the policy $title", ({ policy, adapter }) => {
+  it("logits do not depend on how the stream was cut, for any S, B, W and T", async () => {
+    let commits = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        sizes,
+        fc.array(steps, { minLength: 3, maxLength: 3 }),
+        fc.nat(1000),
+        async (drawn, paths, seed) => {
+          const slotTokens = keepsSlots(policy)
+            ? drawn.slotTokens + (policy === "plus" && adapter === undefined ? 0 : 1)
+            : 0;
+          const context = { ...drawn, slotTokens };
+          await using model = await loadTiny(policy, {
+            context,
+            ...(adapter && { adapter: createTinyAdapterFolder(adapter) }),
+          });
+          for (const path of paths) {
+            expect(await differenceToOneCall(model, path, seed)).toBeLessThan(tolerance);
+            const length = path.reduce(
+              (sum, step) => sum + ("append" in step ? step.append : step.generate),
+              0,
+            );
+            commits += Math.max(0, (length - localCapacityTokens(context)) / context.segmentTokens);
+          }
+        },
+      ),
+      { numRuns: 20 },
+    );
+    // The property is about commits: on average several a stream.
+    expect(commits).toBeGreaterThan(2 * 60);
+  });
+});
 
 describe("under the policy full", () => {
   it("logits do not depend on how the stream was cut, whatever the length of a run", async () => {

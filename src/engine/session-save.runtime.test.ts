@@ -14,6 +14,7 @@ import {
   tinyContext,
   tinyIds,
   tinyPlus,
+  tinyShared,
 } from "../../test/support/tiny-sessions.ts";
 import { InvalidRequestError } from "../errors.ts";
 import { createTinyAdapterFolder, createTinyModelFolder } from "../testing/tiny-model.ts";
@@ -27,6 +28,7 @@ const support = new URL("../../test/support/tiny-sessions.ts", import.meta.url).
 let paper: Model;
 let plus: Model;
 let infini: Model;
+let shared: Model;
 let keydiff: Model;
 let h2o: Model;
 let snapkv: Model;
@@ -35,10 +37,11 @@ let streaming: Model;
 let full: Model;
 let all: readonly Model[];
 beforeAll(async () => {
-  [paper, plus, infini, keydiff, h2o, snapkv, pyramidkv, streaming, full] = await Promise.all([
+  [paper, plus, infini, shared, keydiff, h2o, snapkv, pyramidkv, streaming, full] = await Promise.all([
     loadTiny("paper"),
     loadTiny("plus"),
     loadTiny("infini"),
+    loadTiny("plus", { adapter: createTinyAdapterFolder(tinyShared) }),
     loadTiny("keydiff"),
     loadTiny("h2o"),
     loadTiny("snapkv"),
@@ -46,7 +49,7 @@ beforeAll(async () => {
     loadTiny("streaming"),
     loadTiny("full"),
   ]);
-  all = [paper, plus, infini, keydiff, h2o, snapkv, pyramidkv, streaming, full];
+  all = [paper, plus, infini, shared, keydiff, h2o, snapkv, pyramidkv, streaming, full];
 });
 afterAll(async () => {
   await Promise.all(all.map((model) => model.dispose()));
@@ -177,7 +180,7 @@ describe("a clone", () => {
   });
 
   it("diverges from before its sinks are filled, and keeps its own", async () => {
-    for (const model of [paper, plus, infini, keydiff, h2o, snapkv, pyramidkv, streaming]) {
+    for (const model of [paper, plus, infini, shared, keydiff, h2o, snapkv, pyramidkv, streaming]) {
       const session = await sessionOf(model, 1);
       const twin = session.clone();
       const [ids, otherIds] = [tinyIds(C + 2 * T, 4), tinyIds(C + 2 * T, 5)];

@@ -66,6 +66,45 @@ describe("the logits of policies with slots are those of the definition", () => 
       "a bias of many query heads",
       { options: { keyValueHeadCount: 1 }, policy: "plus", plus: { linearMemory: false, slotBias: true } },
     ],
+    [
+      "slots that layers share unequally, with a bias",
+      {
+        options: {},
+        policy: "plus",
+        plus: { linearMemory: false, slotBias: true, slotShares: [1, 2, 5] },
+        budgets: [3, 6, 12],
+      },
+    ],
+    [
+      "slots that layers share unequally in pieces, two of them alike",
+      {
+        options: { tied: false },
+        policy: "plus",
+        plus: { linearMemory: false, slotBias: true, slotShares: [8, 1, 8] },
+        budgets: [10, 2, 9],
+        pieceTokens: 29,
+      },
+    ],
+    [
+      "slots that layers share unequally without a bias, some without rotary embedding, without sinks",
+      {
+        options: { modelType: "smollm3", layerCount: 5 },
+        policy: "plus",
+        plus: { linearMemory: false, slotShares: [0.1, 1, 1, 3, 9] },
+        budgets: [2, 8, 8, 21, 61],
+        pieceTokens: 4,
+        context: { sinkTokens: 0, slotTokens: 20, windowTokens: 3, segmentTokens: 6 },
+      },
+    ],
+    [
+      "slots that layers share equally, as a list",
+      {
+        options: {},
+        policy: "plus",
+        plus: { linearMemory: false, slotBias: true, slotShares: [1, 1, 1] },
+        pieceTokens: 4,
+      },
+    ],
     ["a write gate", { options: {}, policy: "plus", plus: { writeGate: true }, pieceTokens: 3 }],
     ["learned features", { options: {}, policy: "plus", plus: { featureCount: 7 }, pieceTokens: 3 }],
     ["a shared normalizer", { options: {}, policy: "plus", plus: { fusion: "shared-normalizer" } }],

@@ -67,6 +67,15 @@ describe("openAdapter", () => {
     await adapter.close();
   });
 
+  it("reads how layers share slots, and refuses them beside a linear memory", async () => {
+    const open = async (fields: Readonly<Record<string, unknown>>) =>
+      (await openAdapter(folderOf({ variant: "plus", slot_shares: [1, 3], ...fields }))).design;
+    expect(await open({ linear_memory: false })).toMatchObject({ slotShares: [1, 3] });
+    await expect(open({})).rejects.toThrow(UnsupportedError);
+    await expect(open({})).rejects.toThrow(/slot_shares beside a linear memory/);
+    await expect(open({ linear_memory: false, slot_shares: [1, 0] })).rejects.toThrow(InvalidModelError);
+  });
+
   it("reads which networks an adapter of variant plus has", async () => {
     const design = async (fields: Readonly<Record<string, unknown>>) =>
       (await openAdapter(folderOf({ variant: "plus", ...fields }))).design;

@@ -21,6 +21,7 @@ const configSchema = z.looseObject({
   base_model_name_or_path: z.string().optional(),
   read_gate_rank: rank.optional(),
   retention_rank: rank.default(32),
+  slot_shares: z.array(z.number().positive()).nonempty().optional(),
   slot_bias: z.boolean().default(false),
   slot_bias_rank: rank.default(8),
   linear_memory: z.boolean().default(true),
@@ -59,6 +60,8 @@ export type AdapterDesign =
       readonly retentionRank: number;
       /** R of the bias of slots; undefined when there is none. */
       readonly slotBiasRank: number | undefined;
+      /** How layers share the slots, positive numbers one a layer; undefined when all have as many. */
+      readonly slotShares?: readonly number[] | undefined;
       /** Undefined when nothing is remembered but in slots. */
       readonly linearMemory: LinearMemoryDesign | undefined;
     };
@@ -118,6 +121,19 @@ function readLinearMemory(where: string, config: Config): LinearMemoryDesign {
   };
 }
 
+function readSlotShares(
+  where: string,
+  { slot_shares, linear_memory }: Config,
+): readonly number[] | undefined {
+  if (slot_shares === undefined || !linear_memory) return slot_shares;
+  throw new UnsupportedError({
+    where,
+    what: "this version does not run slot_shares beside a linear memory",
+    got: "linear_memory: true",
+    expected: "linear_memory: false",
+  });
+}
+
 const variants: {
   readonly [Name in AdapterDesign["variant"]]: {
     readonly featureMaps: readonly string[];
@@ -150,6 +166,7 @@ const variants: {
     updateRules: ["linear"],
     read: (where, config) => ({
       variant: "plus",
+      slotShares: readSlotShares(where, config),
       retentionRank: config.retention_rank,
       slotBiasRank: config.slot_bias ? config.slot_bias_rank : undefined,
       linearMemory: config.linear_memory ? readLinearMemory(where, config) : undefined,
@@ -187,10 +204,11 @@ export function describeDesign(design: AdapterDesign): Record<string, unknown> {
     fusion: linearMemory.fusion,
   };
   if (design.variant === "paper") return { variant, ...memory };
-  const { retentionRank, slotBiasRank } = design;
+  const { retentionRank, slotBiasRank, slotShares } = design;
   return {
     variant,
     retention_rank: retentionRank,
+    ...(slotShares !== undefined && { slot_shares: slotShares }),
     slot_bias: slotBiasRank !== undefined,
     ...(slotBiasRank !== undefined && { slot_bias_rank: slotBiasRank }),
     linear_memory: linearMemory !== undefined,

@@ -15,6 +15,7 @@ import {
 } from "./geometry.ts";
 import { placesKindOf } from "./local-attention.ts";
 import type { AttentionScoring } from "./received-attention.ts";
+import type { NumberRows } from "./token-numbers.ts";
 
 /** Says what states of a policy are made of. */
 export interface LayeredDesign {
@@ -22,8 +23,18 @@ export interface LayeredDesign {
   readonly geometry: AttentionGeometry;
   /** B is the mean of the layers' slots. */
   readonly context: ContextSettings;
-  /** Not cumulative: what was received is forgotten at a commit. */
-  readonly scoring: AttentionScoring;
+  /** What every token carries. */
+  readonly numbers: readonly NumberRows[];
+  /**
+   * How the attention that tokens receive scores them, not cumulative: what was received is forgotten at a commit.
+   * Undefined when they are scored as they are read.
+   */
+  readonly scoring: AttentionScoring | undefined;
+}
+
+/** Tells whether slots have a bias, so that attention is another one once they are filled. */
+export function hasSlotBias({ numbers }: Pick<LayeredDesign, "numbers">): boolean {
+  return numbers.some(({ kind }) => kind === "slot-bias");
 }
 
 /** Is the layers that keep as many slots. */

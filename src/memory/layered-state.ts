@@ -1,5 +1,6 @@
 /**
- * The state of a stream whose layers keep different numbers of slots, chosen by the attention that tokens receive.
+ * The state of a stream whose layers keep different numbers of slots, chosen by a score that tokens have from the
+ * network of an adapter, or by the attention that they receive.
  *
  * As in slot-state.ts, slots are places behind the sinks, and a commit rotates sinks and slots anew, here to the places
  * right before the local tokens. What leaves is forgotten. The first commit gives every group of layers buffers of its
@@ -15,7 +16,7 @@ import {
   type Tensor,
   type TensorMemory,
 } from "../runtime/tensor-memory.ts";
-import { hostTensor } from "../tensor/host-tensor.ts";
+import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
 import { localCapacityTokens } from "./geometry.ts";
 import { KeptKeys, keptKeysName, type MovedLayer, movedLayers, readOriginals } from "./kept-keys.ts";
 import { type GroupChoice, layeredCommitFeeds } from "./layered-commit.ts";
@@ -23,6 +24,7 @@ import {
   type GroupStep,
   groupCapacityTokens,
   groupLayers,
+  hasSlotBias,
   heldSlotTokens,
   heldTokens,
   type LayeredDesign,
@@ -34,9 +36,12 @@ import { LocalCache } from "./local-cache.ts";
 import { absorbLocal, localAttentionFeeds } from "./local-feeds.ts";
 import type { MemoryState, StateArray, TokenCounts } from "./policy.ts";
 import { queryWeightFeeds, receivedAttentionName } from "./received-attention.ts";
+import { memorySwitch } from "./segmented-state.ts";
+import { slotBiasOfKind } from "./slot-attention.ts";
 import { movedKeysName, slotKeysName, slotValuesName } from "./slot-commit.ts";
+import { tokenNumbersName } from "./slot-state.ts";
 import { joinFloats, SavedArrays } from "./state-arrays.ts";
-import { chooseHighest, TokenNumbers } from "./token-numbers.ts";
+import { chooseHighest, countNumbers, TokenNumbers } from "./token-numbers.ts";
 
 /** Is what the layers of a group hold. */
 interface GroupParts {
@@ -44,7 +49,7 @@ interface GroupParts {
   readonly cache: LocalCache;
   /** From the first commit on. */
   readonly kept: KeptKeys;
-  /** What every token has received since the last commit. */
+  /** What every token carries, or has received since the last commit. */
   readonly numbers: TokenNumbers;
 }
 
@@ -53,7 +58,7 @@ const movedLayersOf = ({ geometry, context }: LayeredDesign, { layers }: LayerGr
 
 /** Makes the empty cache and numbers of a group, of the size that it has after so many commits. */
 function createSized(
-  { geometry, context }: LayeredDesign,
+  { geometry, context, numbers: kinds }: LayeredDesign,
   group: LayerGroup,
   commitCount: number,
   memory: TensorMemory,
@@ -66,7 +71,7 @@ function createSized(
     numbers: new TokenNumbers({
       layerCount: layers.length,
       headCount: geometry.keyValueHeadCount,
-      kinds: [{ kind: "retention", rowsPerHead: 1 }],
+      kinds,
       capacityTokens,
       dtype: "float32",
     }),
@@ -80,7 +85,8 @@ export class LayeredSlotState implements MemoryState {
   #groups: readonly GroupParts[];
   #length: number;
   #commits: number;
-  readonly path = "base";
+  /** The bias of each group as it was last fed: until the next commit it is the same. */
+  readonly #lastBiases = new Map<number, { readonly commitCount: number; readonly tensor: HostTensor }>();
   readonly meanGateOpening: readonly number[] = [];
 
   private constructor(
@@ -118,11 +124,11 @@ export class LayeredSlotState implements MemoryState {
     const { keyValueHeadCount: K, headSize: D } = design.geometry;
     for (const { group, cache, kept, numbers } of state.#groups) {
       const used = heldTokens(design.context, group, tokens.commits, tokens.length);
-      const heads = group.layers.length * K;
-      const size = heads * used * D;
+      const size = group.layers.length * K * used * D;
+      const numberCount = group.layers.length * countNumbers(design.numbers, K) * used;
       cache.import(saved.floats("keys", size), saved.floats("values", size), used);
       kept.import(saved.floats("kept_keys", kept.length));
-      if (used > 0) numbers.write(saved.floats("token_numbers", heads * used), 0, used);
+      if (used > 0) numbers.write(saved.floats("token_numbers", numberCount), 0, used);
     }
     state.#length = tokens.length;
     return state;
@@ -134,6 +140,10 @@ export class LayeredSlotState implements MemoryState {
 
   get commitCount(): number {
     return this.#commits;
+  }
+
+  get path(): "base" | "gated" {
+    return hasSlotBias(this.#design) && this.#commits > 0 ? "gated" : "base";
   }
 
   get sizeBytes(): number {
@@ -182,22 +192,57 @@ export class LayeredSlotState implements MemoryState {
     const { geometry, scoring } = this.#design;
     return {
       ...localAttentionFeeds(geometry, (layer) => this.#cacheOf(layer), this.#length, tokenCount),
-      ...queryWeightFeeds(scoring, this.#freeTokens, tokenCount),
+      ...(scoring && queryWeightFeeds(scoring, this.#freeTokens, tokenCount)),
+      ...(hasSlotBias(this.#design) && { ...memorySwitch(this.path), ...this.#biasFeeds() }),
     };
   }
 
-  absorb(outputs: NamedTensors, tokenCount: number): void {
-    const { geometry } = this.#design;
-    const received = this.#groups.map(({ group: { kind }, cache: { usedTokens, places } }) => {
-      const name = receivedAttentionName(kind);
-      const run = { places, heldTokens: usedTokens, tokenCount };
-      return { numbers: hostFloats(outputs[name], name), run };
-    });
-    absorbLocal(geometry, (layer) => this.#cacheOf(layer), outputs, tokenCount);
-    for (const [index, { numbers }] of this.#groups.entries()) {
-      const own = received[index];
-      if (own !== undefined) numbers.add(own.numbers, own.run);
+  /** Gives the slots' bias by place, a group each; it stays the same until a commit, or until there are other places. */
+  #biasFeeds(): NamedTensors {
+    const feeds: Record<string, Tensor> = {};
+    for (const parts of this.#groups) {
+      const { group, cache } = parts;
+      const known = this.#lastBiases.get(group.kind);
+      const isSame = known?.commitCount === this.#commits && known.tensor.shape[3] === cache.places;
+      const tensor = isSame ? known.tensor : this.#writeBias(parts);
+      this.#lastBiases.set(group.kind, { commitCount: this.#commits, tensor });
+      feeds[slotBiasOfKind(group.kind)] = tensor;
     }
+    return feeds;
+  }
+
+  #writeBias({ group, cache: { places }, numbers }: GroupParts): HostTensor {
+    const { geometry, context } = this.#design;
+    const { queryHeadCount: H, keyValueHeadCount: K } = geometry;
+    const { sinkTokens: S } = context;
+    const held = heldSlotTokens(context, group, this.#commits);
+    const data = new Float32Array(group.layers.length * H * places);
+    for (let row = 0; row < group.layers.length * H; row++) {
+      const biases = numbers.row("slot-bias", Math.floor(row / H), row % H);
+      if (biases !== undefined) data.set(biases.subarray(S, S + held), row * places + S);
+    }
+    return hostTensor("float32", [group.layers.length, K, H / K, places], data);
+  }
+
+  /** Reads what a run gives the tokens of a group; called before its rows are taken in, returns what takes it in. */
+  #readNumbers({ group, cache, numbers }: GroupParts, outputs: NamedTensors, tokenCount: number): () => void {
+    const { geometry, scoring, numbers: kinds } = this.#design;
+    const { usedTokens: before, places } = cache;
+    if (scoring !== undefined) {
+      const name = receivedAttentionName(group.kind);
+      const received = hostFloats(outputs[name], name);
+      return () => numbers.add(received, { places, heldTokens: before, tokenCount });
+    }
+    const all = hostFloats(outputs[tokenNumbersName], tokenNumbersName);
+    const size = countNumbers(kinds, geometry.keyValueHeadCount) * tokenCount;
+    const own = joinFloats(group.layers.map((layer) => all.subarray(layer * size, (layer + 1) * size)));
+    return () => numbers.write(own, before, tokenCount);
+  }
+
+  absorb(outputs: NamedTensors, tokenCount: number): void {
+    const takeNumbers = this.#groups.map((parts) => this.#readNumbers(parts, outputs, tokenCount));
+    absorbLocal(this.#design.geometry, (layer) => this.#cacheOf(layer), outputs, tokenCount);
+    for (const take of takeNumbers) take();
     this.#length += tokenCount;
   }
 
@@ -212,7 +257,7 @@ export class LayeredSlotState implements MemoryState {
       for (let head = 0; head < K; head++) {
         const candidates = numbers.row("retention", index, head)?.subarray(S, heldRows + T);
         if (candidates === undefined) continue;
-        const best = chooseHighest(scoring.scoreCandidates(candidates), keptRows - S);
+        const best = chooseHighest(scoring?.scoreCandidates(candidates) ?? candidates, keptRows - S);
         for (let sink = 0; sink < S; sink++) ofLayer[head * keptRows + sink] = sink;
         ofLayer.set(
           best.map((place) => S + place),
@@ -236,13 +281,28 @@ export class LayeredSlotState implements MemoryState {
     );
   }
 
+  /** Leaves each token that stays its numbers, or none of what was received. */
+  #keepNumbers(numbers: TokenNumbers, { chosen, heldRows, keptRows }: GroupChoice): void {
+    if (this.#design.scoring !== undefined) {
+      numbers.clear();
+      return;
+    }
+    const count = heldRows + this.#design.context.segmentTokens;
+    numbers.keep(Int32Array.from(chosen.flatMap((ofLayer) => [...ofLayer])), {
+      from: 0,
+      count,
+      keep: keptRows,
+    });
+  }
+
   /** Gives a group without what a commit drops: as it is, or at the first commit in buffers of its own size. */
-  async #shorten(parts: GroupParts, { group, heldRows, keptRows }: GroupStep): Promise<() => GroupParts> {
+  async #shorten(parts: GroupParts, choice: GroupChoice): Promise<() => GroupParts> {
+    const { group, heldRows, keptRows } = choice;
     const dropCount = heldRows + this.#design.context.segmentTokens - keptRows;
     if (this.#commits > 0) {
       return () => {
         parts.cache.drop(keptRows, dropCount);
-        parts.numbers.clear();
+        this.#keepNumbers(parts.numbers, choice);
         return parts;
       };
     }
@@ -252,6 +312,9 @@ export class LayeredSlotState implements MemoryState {
     copy.drop(keptRows, dropCount);
     const { keys, values } = await copy.export();
     sized.cache.import(keys, values, copy.usedTokens);
+    const numbers = parts.numbers.clone();
+    this.#keepNumbers(numbers, choice);
+    sized.numbers.write(numbers.export(copy.usedTokens), 0, copy.usedTokens);
     copy.release();
     return () => {
       parts.cache.release();
@@ -270,9 +333,10 @@ export class LayeredSlotState implements MemoryState {
     for (const [index, parts] of this.#groups.entries()) {
       const step = steps[index];
       if (step === undefined) continue;
-      choices.push(this.#choose(parts, step));
+      const choice = this.#choose(parts, step);
+      choices.push(choice);
       Object.assign(feeds, await this.#originals(parts, step.heldRows));
-      shortened.push(await this.#shorten(parts, step));
+      shortened.push(await this.#shorten(parts, choice));
     }
     Object.assign(feeds, layeredCommitFeeds(geometry, context, this.#commits, choices));
     for (let layer = 0; layer < geometry.layerCount; layer++) {

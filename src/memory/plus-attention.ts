@@ -58,7 +58,6 @@ class PlusAttentionWriter implements AttentionWriter {
     this.#local = new LocalAttentionWriter(b, geometry);
     this.#active = b.input(memoryActiveName, "bool", []);
     this.#slots = new SlotAttentionWriter(b, geometry, {
-      layerCount: this.#slotLayers.length,
       hasBias: design.hasSlotBias,
       hasLogSum: design.linearMemory?.fusion === "shared-normalizer",
     });
@@ -69,10 +68,9 @@ class PlusAttentionWriter implements AttentionWriter {
   }
 
   attend(layer: number, inputs: AttentionInputs): Value {
-    const index = this.#slotLayers.indexOf(layer);
-    if (index < 0) return this.#local.attend(layer, inputs);
+    if (!this.#slotLayers.includes(layer)) return this.#local.attend(layer, inputs);
     const [output = inputs.query, opening] = this.#local.attendBy(layer, inputs, (parts, names) =>
-      this.#write(layer, index, inputs, parts, names),
+      this.#write(layer, inputs, parts, names),
     );
     if (opening !== undefined) this.#openings.push(opening);
     return output;
@@ -80,7 +78,6 @@ class PlusAttentionWriter implements AttentionWriter {
 
   #write(
     layer: number,
-    index: number,
     inputs: AttentionInputs,
     parts: AttentionParts,
     names: readonly string[],
@@ -92,7 +89,7 @@ class PlusAttentionWriter implements AttentionWriter {
     return b.if(
       this.#active,
       (then) => {
-        const [attention = parts.query, ...rest] = this.#slots.write(then, index, parts);
+        const [attention = parts.query, ...rest] = this.#slots.write(then, layer, parts);
         if (memory === undefined || buffers === undefined) return [attention, ...rest];
         const [newKeys = attention, newValues = attention, logSum] = rest;
         const features =

@@ -248,6 +248,6 @@ describe("the policy pyramidkv", () => {
     expect(create(geometry, { ...context, slotTokens: 0 })).toThrow(/pyramidkv remembers in slots alone/);
     const short = { ...geometry, maxPositions: 19 };
     expect(create(short, context)).toThrow(InvalidRequestError);
-    expect(create(short, context)).toThrow(/the first layer has 7 slots.*got 20, expected at most 19/);
+    expect(create(short, context)).toThrow(/layer 0 has 7 slots.*got 20, expected at most 19/);
   });
 });

@@ -12,16 +12,11 @@
  * tokens a commit.
  */
 
-import { InvalidRequestError, UnsupportedError } from "../errors.ts";
-import {
-  type AttentionGeometry,
-  type AttentionKind,
-  type ContextSettings,
-  localCapacityTokens,
-  memoryLayers,
-} from "./geometry.ts";
+import type { AttentionGeometry, ContextSettings } from "./geometry.ts";
 import { createLayeredSlotPolicy } from "./layered-slots.ts";
 import type { MemoryPolicy } from "./policy.ts";
+import { beginReceivedAttention } from "./received-attention.ts";
+import { applyBudgets, roundBudgets } from "./slot-budgets.ts";
 import { assertSlots } from "./slot-policies.ts";
 import { observationScoring } from "./snapkv.ts";
 
@@ -34,27 +29,7 @@ export function pyramidBudgets(layerCount: number, slotTokens: number): readonly
   const last = Math.max(1, slotTokens / beta);
   const step = (2 * (slotTokens - last)) / (layerCount - 1);
   const exact = Array.from({ length: layerCount }, (_, layer) => last + step * (layerCount - 1 - layer));
-  const whole = exact.map((share) => Math.floor(share));
-  let left = layerCount * slotTokens - whole.reduce((sum, share) => sum + share, 0);
-  const fractionOf = (layer: number): number => (exact[layer] ?? 0) - (whole[layer] ?? 0);
-  for (const layer of [...whole.keys()].sort((a, b) => fractionOf(b) - fractionOf(a) || a - b))
-    if (left-- > 0) whole[layer] = (whole[layer] ?? 0) + 1;
-  return whole;
-}
-
-/** Gives a geometry whose layers are of another kind where they have other budgets. */
-function withBudgets(geometry: AttentionGeometry, budgets: readonly number[]): AttentionGeometry {
-  const kinds: AttentionKind[] = [];
-  const layerKinds = geometry.layerKinds.map((kind, layer) => {
-    const slotTokens = budgets[layer] ?? 0;
-    const given = geometry.kinds[kind];
-    const known = kinds.findIndex(
-      (one) => one.slotTokens === slotTokens && one.inverseFrequencies === given?.inverseFrequencies,
-    );
-    if (known >= 0 || given === undefined) return known;
-    return kinds.push({ ...given, slotTokens }) - 1;
-  });
-  return { ...geometry, kinds, layerKinds };
+  return roundBudgets(exact, layerCount * slotTokens);
 }
 
 /**
@@ -64,30 +39,17 @@ function withBudgets(geometry: AttentionGeometry, budgets: readonly number[]): A
  */
 export function createPyramidPolicy(geometry: AttentionGeometry, context: ContextSettings): MemoryPolicy {
   assertSlots("pyramidkv", context);
-  if (memoryLayers(geometry).length < geometry.layerCount) {
-    throw new UnsupportedError({
-      where: "policy",
-      what: "pyramidkv shares slots among all layers, and some attend within a window",
-      got: `${memoryLayers(geometry).length} of ${geometry.layerCount} layers that attend to all before`,
-      expected: "all",
-      remedy: 'Choose policy "snapkv".',
-    });
-  }
   const budgets = pyramidBudgets(geometry.layerCount, context.slotTokens);
-  const [most = 0] = budgets;
-  const longest = localCapacityTokens({ ...context, slotTokens: most });
-  if (longest > geometry.maxPositions) {
-    throw new InvalidRequestError({
-      where: "context.slotTokens",
-      what: `the first layer has ${most} slots of its own: with sinks, window and segment more than the model was trained on`,
-      got: longest,
-      expected: `at most ${geometry.maxPositions}`,
-      remedy: "Choose fewer slots or a smaller window.",
-    });
-  }
-  return createLayeredSlotPolicy("pyramidkv", {
-    geometry: withBudgets(geometry, budgets),
-    context,
-    scoring: observationScoring(context),
-  });
+  const names = { what: "pyramidkv", remedy: 'Choose policy "snapkv".' };
+  const shared = applyBudgets(geometry, context, budgets, names);
+  return createLayeredSlotPolicy(
+    "pyramidkv",
+    {
+      geometry: shared,
+      context,
+      numbers: [{ kind: "retention", rowsPerHead: 1 }],
+      scoring: observationScoring(context),
+    },
+    (b) => beginReceivedAttention(b, shared),
+  );
 }

@@ -14,9 +14,12 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import { addDims, multiplyDims } from "../graph/dim.ts";
 import type { Value } from "../graph/graph.ts";
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
-import type { AttentionGeometry } from "./geometry.ts";
+import { type AttentionGeometry, memoryLayers } from "./geometry.ts";
 import {
   type AttentionParts,
+  kindName,
+  placesKindOf,
+  placesOfKind,
   placesSymbol,
   singleRows,
   tokensSymbol,
@@ -25,6 +28,8 @@ import {
 
 /** Names the input of what is added to the logits of each place, float32 `[N, K, H/K, P]`: 0 but for slots. */
 export const slotBiasName = "slot_bias";
+/** Names the same input of the layers that have as many places as those of a kind. */
+export const slotBiasOfKind = (kind: number): string => kindName(slotBiasName, kind);
 /** Names the input that is 1 for the place 0 and 0 for all others, float32 `[P]`. */
 const firstPlaceName = "first_place";
 
@@ -40,41 +45,55 @@ const leastWeight = 1e-37;
 
 /** Says what there is beyond plain attention. */
 export interface SlotAttentionOptions {
-  /** N: layers that keep slots. */
-  readonly layerCount: number;
   readonly hasBias: boolean;
   readonly hasLogSum: boolean;
+}
+
+/** Lists the layers that keep slots by the kind whose places they have. */
+function groupByPlaces(geometry: AttentionGeometry): ReadonlyMap<number, readonly number[]> {
+  const groups = new Map<number, number[]>();
+  for (const layer of memoryLayers(geometry)) {
+    const kind = placesKindOf(geometry, layer);
+    groups.set(kind, [...(groups.get(kind) ?? []), layer]);
+  }
+  return groups;
 }
 
 /** Writes the attention of layers with slots. */
 export class SlotAttentionWriter {
   readonly #geometry: AttentionGeometry;
-  readonly #bias: Value | undefined;
+  /** Of each layer that keeps slots, `[1, K, H/K, P]`. */
+  readonly #biases = new Map<number, { readonly ofKind: Value; readonly index: number }>();
   readonly #firstPlace: Value | undefined;
 
   constructor(b: GraphBuilder, geometry: AttentionGeometry, options: SlotAttentionOptions) {
     const { queryHeadCount: H, keyValueHeadCount: K } = geometry;
     this.#geometry = geometry;
-    const biasShape = [options.layerCount, K, H / K, placesSymbol];
-    this.#bias = options.hasBias ? b.input(slotBiasName, "float32", biasShape) : undefined;
+    if (options.hasBias) {
+      for (const [kind, layers] of groupByPlaces(geometry)) {
+        const shape = [layers.length, K, H / K, placesOfKind(kind)];
+        const ofKind = b.input(slotBiasOfKind(kind), "float32", shape);
+        for (const [index, layer] of layers.entries()) this.#biases.set(layer, { ofKind, index });
+      }
+    }
     this.#firstPlace = options.hasLogSum ? b.input(firstPlaceName, "float32", [placesSymbol]) : undefined;
   }
 
   /**
-   * Writes a layer.
-   * @param index among the layers that keep slots.
+   * Writes a layer that keeps slots.
    * @returns the heads' outputs `[T, H*D]`, new keys and values `[K, T, D]`, and log Z `[T, H]` where it is wanted.
    */
-  write(b: GraphBuilder, index: number, parts: AttentionParts): Value[] {
+  write(b: GraphBuilder, layer: number, parts: AttentionParts): Value[] {
     return b.if(
       parts.isSingle,
-      (branch) => this.#single(branch, index, parts),
-      (branch) => this.#many(branch, index, parts),
+      (branch) => this.#single(branch, layer, parts),
+      (branch) => this.#many(branch, layer, parts),
     );
   }
 
-  #biasOf(b: GraphBuilder, index: number): Value | undefined {
-    return this.#bias === undefined ? undefined : b.slice(this.#bias, 0, index, index + 1);
+  #biasOf(b: GraphBuilder, layer: number): Value | undefined {
+    const bias = this.#biases.get(layer);
+    return bias && b.slice(bias.ofKind, 0, bias.index, bias.index + 1);
   }
 
   #logSum(b: GraphBuilder, firstScore: Value, firstWeight: Value): Value {
@@ -82,17 +101,17 @@ export class SlotAttentionWriter {
   }
 
   /** T is 1 here, so that a new order of axes is but another view. */
-  #single(b: GraphBuilder, index: number, parts: AttentionParts): Value[] {
+  #single(b: GraphBuilder, layer: number, parts: AttentionParts): Value[] {
     const { query, pastKeys, pastValues, masks } = parts;
     const { queryHeadCount: H, keyValueHeadCount: K, headSize: D } = this.#geometry;
-    const [T, P] = [tokensSymbol, placesSymbol];
+    const [T, P] = [tokensSymbol, parts.places];
     const rows = singleRows(this.#geometry);
     const grouped = b.reshape(query, [K, ...rows, D]);
     const newKeys = b.reshape(parts.newKeys, [K, 1, T, D]);
     const newValues = b.reshape(parts.newValues, [K, 1, T, D]);
     const scoresOf = (keys: Value): Value => b.matMul(grouped, b.transpose(keys, [0, 1, 3, 2]));
     let pastScores = b.add(scoresOf(pastKeys), masks.past);
-    const bias = this.#biasOf(b, index);
+    const bias = this.#biasOf(b, layer);
     if (bias !== undefined) {
       const byHead = b.reshape(pastScores, [K, H / K, T, P]);
       pastScores = b.reshape(b.add(byHead, b.reshape(bias, [K, H / K, 1, P])), [K, ...rows, P]);
@@ -119,14 +138,14 @@ export class SlotAttentionWriter {
     return b.add(b.constant("none", none), b.slice(masks.causal, 1, 0, 1));
   }
 
-  #many(b: GraphBuilder, index: number, parts: AttentionParts): Value[] {
+  #many(b: GraphBuilder, layer: number, parts: AttentionParts): Value[] {
     const { queryHeadCount: H, keyValueHeadCount: K, headSize: D } = this.#geometry;
-    const [T, P] = [tokensSymbol, placesSymbol];
+    const [T, P] = [tokensSymbol, parts.places];
     const newKeys = writeHeadsFirst(b, parts.newKeys, K, D);
     const newValues = writeHeadsFirst(b, parts.newValues, K, D);
     const joined = (past: Value, recent: Value, width: number): Value =>
       b.reshape(b.concat([past, recent], 2), [1, K, addDims(P, T), width]);
-    const { query, keys, width } = this.#extend(b, index, parts, newKeys, joined);
+    const { query, keys, width } = this.#extend(b, layer, parts, newKeys, joined);
     const shortValues = b.reshape(newValues, [K, 1, T, D]);
     if (this.#firstPlace === undefined) {
       const values = joined(parts.pastValues, shortValues, D);
@@ -155,17 +174,17 @@ export class SlotAttentionWriter {
   /** Gives queries `[1, H, T, width]` and keys `[1, K, P + T, width]` with the bias in dimensions of its own. */
   #extend(
     b: GraphBuilder,
-    index: number,
+    layer: number,
     parts: AttentionParts,
     newKeys: Value,
     joined: (past: Value, recent: Value, width: number) => Value,
   ): { readonly query: Value; readonly keys: Value; readonly width: number } {
     const { queryHeadCount: H, keyValueHeadCount: K, headSize: D } = this.#geometry;
-    const [T, P] = [tokensSymbol, placesSymbol];
+    const [T, P] = [tokensSymbol, parts.places];
     const group = H / K;
     const query = b.reshape(writeHeadsFirst(b, parts.query, H, D), [1, H, T, D]);
     const shortKeys = b.reshape(newKeys, [K, 1, T, D]);
-    const bias = this.#biasOf(b, index);
+    const bias = this.#biasOf(b, layer);
     if (bias === undefined) return { query, keys: joined(parts.pastKeys, shortKeys, D), width: D };
     const width = D + group;
     const columns = b.transpose(b.reshape(bias, [K, 1, group, P]), [0, 1, 3, 2]);

@@ -7,7 +7,7 @@
  * Learned scores of what to keep: Locret (arXiv 2410.01805), TRIM-KV (arXiv 2512.03324).
  */
 
-import { InvalidRequestError } from "../errors.ts";
+import { InvalidModelError, InvalidRequestError } from "../errors.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/graph.ts";
 import { WeightReader } from "../graph/weights.ts";
@@ -20,6 +20,7 @@ import {
 } from "./geometry.ts";
 import { movedLayers } from "./kept-keys.ts";
 import { KeySums, writeKeyDifference } from "./key-difference.ts";
+import { createLayeredSlotPolicy } from "./layered-slots.ts";
 import { featureWeightName, makeLearnedFeatures } from "./learned-features.ts";
 import { writeElu1Features } from "./linear-memory.ts";
 import { localSwitches } from "./local-feeds.ts";
@@ -28,6 +29,7 @@ import type { AttentionWriter, MemoryPolicy, PolicyName } from "./policy.ts";
 import { type AttentionScoring, beginReceivedAttention } from "./received-attention.ts";
 import { beginLocalAttention, beginWithAdapter } from "./segmented-policies.ts";
 import { commitCountAt, memorySwitch } from "./segmented-state.ts";
+import { applyBudgets, shareSlots } from "./slot-budgets.ts";
 import { buildSlotCommit, type KeyMaps, type SlotMemory } from "./slot-commit.ts";
 import { hasGatedPath, numbersDType, type SlotDesign, SlotState, tokenNumbersName } from "./slot-state.ts";
 import { type ArraySize, countArrayBytes } from "./state-arrays.ts";
@@ -141,6 +143,43 @@ function slotMemoryOf(
   return { featureCount, beginKeyMaps };
 }
 
+/** Adds to a writer that every token gets the numbers of an adapter's networks. */
+function withNetworks(
+  b: GraphBuilder,
+  geometry: AttentionGeometry,
+  writer: AttentionWriter,
+  weights: WeightReader,
+  networks: readonly TokenNetwork[],
+): AttentionWriter {
+  const source = new TokenNetworksWriter(b, geometry, weights, networks);
+  return withNumbers(b, geometry, writer, {
+    note: (layer, { hidden }) => source.note(layer, hidden),
+    finish: () => ({ numbers: source.finish(), others: [] }),
+  });
+}
+
+/** Gives layers the slots that an adapter says. @throws as {@link applyBudgets} does. */
+function shareAmongLayers(
+  geometry: AttentionGeometry,
+  context: ContextSettings,
+  { name }: Adapter,
+  slotShares: readonly number[],
+): AttentionGeometry {
+  if (slotShares.length !== geometry.layerCount) {
+    throw new InvalidModelError({
+      where: `adapter ${name}`,
+      what: "field slot_shares: the model has another number of layers",
+      got: `${slotShares.length} numbers`,
+      expected: String(geometry.layerCount),
+      remedy: "Is this the adapter of another model?",
+    });
+  }
+  return applyBudgets(geometry, context, shareSlots(slotShares, context.slotTokens), {
+    what: `the adapter ${name}`,
+    remedy: "Train one without slot shares.",
+  });
+}
+
 /**
  * Creates the policy of trained slots.
  * @throws {@link InvalidRequestError} for an adapter of another variant, or when nothing would be remembered.
@@ -150,7 +189,7 @@ export function createPlusPolicy(
   context: ContextSettings,
   adapter: Adapter,
 ): MemoryPolicy {
-  const { retentionRank, slotBiasRank, linearMemory } = designOf(adapter, "plus");
+  const { retentionRank, slotBiasRank, slotShares, linearMemory } = designOf(adapter, "plus");
   if (linearMemory === undefined && context.slotTokens === 0) {
     throw new InvalidRequestError({
       where: "context.slotTokens",
@@ -165,10 +204,24 @@ export function createPlusPolicy(
     ...optionalNetwork("slot-bias", "slot_bias", slotBiasRank, "per-query-head"),
     ...optionalNetwork("write-share", "write_gate", linearMemory?.writeGateRank, "sigmoid"),
   ];
+  const numbers = rowsOfNetworks(networks, geometry);
+  if (slotShares !== undefined) {
+    const shared = shareAmongLayers(geometry, context, adapter, slotShares);
+    const layered = { geometry: shared, context, numbers, scoring: undefined };
+    return createLayeredSlotPolicy("plus", layered, (b) =>
+      beginWithAdapter(adapter, (weights) => {
+        const hasBias = slotBiasRank !== undefined;
+        const writer = hasBias
+          ? beginPlusAttention(b, shared, weights, { hasSlotBias: true, linearMemory: undefined })
+          : beginLocalAttention(b, shared);
+        return withNetworks(b, shared, writer, weights, networks);
+      }),
+    );
+  }
   const design: SlotDesign = {
     geometry,
     context,
-    numbers: rowsOfNetworks(networks, geometry),
+    numbers,
     memory: linearMemory && slotMemoryOf(geometry, adapter, linearMemory),
     hasLogSum: linearMemory?.fusion === "shared-normalizer",
     createKeySums: undefined,
@@ -187,11 +240,7 @@ export function createPlusPolicy(
           hasSlotBias || linearMemory !== undefined
             ? beginPlusAttention(b, geometry, weights, { hasSlotBias, linearMemory })
             : beginLocalAttention(b, geometry);
-        const source = new TokenNetworksWriter(b, geometry, weights, networks);
-        return withNumbers(b, geometry, writer, {
-          note: (layer, { hidden }) => source.note(layer, hidden),
-          finish: () => ({ numbers: source.finish(), others: [] }),
-        });
+        return withNetworks(b, geometry, writer, weights, networks);
       },
       ofKeys,
     ),

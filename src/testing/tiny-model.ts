@@ -61,6 +61,8 @@ export interface TinyAdapterOptions extends TinyModelSizes {
   readonly variant?: "paper" | "plus" | "infini";
   /** How the memory of an `infini` adapter takes in what leaves; default `linear`. */
   readonly updateRule?: "linear" | "delta";
+  /** How layers share the slots, one number a layer; by default all have as many. */
+  readonly slotShares?: readonly number[];
   /** Whether slots have a bias; default false. */
   readonly slotBias?: boolean;
   /** Whether a `plus` adapter has a linear memory; default true. */
@@ -210,6 +212,7 @@ function describeAdapter(options: TinyAdapterOptions, rank: number): Record<stri
   const { sinkTokens, slotTokens, windowTokens, segmentTokens } = context;
   const plus = {
     retention_rank: rank,
+    slot_shares: options.slotShares,
     slot_bias: slotBias,
     slot_bias_rank: rank,
     linear_memory: linearMemory,

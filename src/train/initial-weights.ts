@@ -2,7 +2,9 @@
  * Weights before the first step of pre-training.
  *
  * Matrices are drawn with variance 1 / inSize; what is added to the residual stream is smaller by sqrt(2L), so that
- * the stream does not grow with depth (GPT-2, section 2.3). Norms begin as ones, biases as zeros.
+ * the stream does not grow with depth (GPT-2, section 2.3). Norms begin as ones, biases as zeros. Embeddings are as
+ * large as what layers add to them, so that a layer sees which token it is at; where they are the output's matrix too,
+ * the last norm begins so small that logits have a deviation of 0.7.
  */
 
 import { UnsupportedError } from "../errors.ts";
@@ -12,8 +14,8 @@ import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
 import { elementCount } from "../tensor/shape.ts";
 import { createDraws } from "./random-draws.ts";
 
-/** The spread of embeddings: logits of a tied output begin within a nat or two of each other. */
-const embeddingDeviation = 0.05;
+const embeddingDeviation = 0.5;
+const logitDeviation = 0.7;
 
 const trainable: Readonly<Record<string, Omit<DecoderExtras, "tied">>> = {
   llama: {},
@@ -30,9 +32,12 @@ function deviationOf({ name, shape, role }: TensorPlan, layerCount: number): num
   return addsToStream.test(name) ? deviation / Math.sqrt(2 * layerCount) : deviation;
 }
 
-function drawValues(plan: TensorPlan, layerCount: number, seed: number): Float32Array {
+function drawValues(plan: TensorPlan, config: DecoderConfig, seed: number): Float32Array {
+  const { layerCount, hiddenSize } = config.geometry;
   const values = new Float32Array(elementCount(plan.shape));
-  if (plan.role === "norm") return values.fill(1);
+  const isScaled = plan.name === "model.norm.weight" && config.tiedEmbeddings;
+  if (plan.role === "norm")
+    return values.fill(isScaled ? logitDeviation / (embeddingDeviation * Math.sqrt(hiddenSize)) : 1);
   if (plan.role === "bias") return values;
   const draws = createDraws(seed, `weights ${plan.name}`);
   // A uniform draw of this half width has the deviation wanted.
@@ -74,11 +79,10 @@ export function countInitialWeights(config: DecoderConfig): number {
  * @throws {@link UnsupportedError} for a family that this version does not pre-train.
  */
 export function drawInitialWeights(config: DecoderConfig, seed: number): Map<string, HostTensor<"float32">> {
-  const { layerCount } = config.geometry;
   return new Map(
     planInitialWeights(config).map((plan) => [
       plan.name,
-      hostTensor("float32", plan.shape, drawValues(plan, layerCount, seed)),
+      hostTensor("float32", plan.shape, drawValues(plan, config, seed)),
     ]),
   );
 }

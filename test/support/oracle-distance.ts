@@ -47,8 +47,10 @@ export interface OracleRun {
   /** What an adapter for `plus` has. */
   readonly plus?: Pick<
     TinyAdapterOptions,
-    "slotBias" | "linearMemory" | "featureCount" | "writeGate" | "fusion"
+    "slotBias" | "slotShares" | "linearMemory" | "featureCount" | "writeGate" | "fusion"
   >;
+  /** Slots of each layer, where the policy's name does not tell. */
+  readonly budgets?: readonly number[];
   /** How the memory of an adapter for `infini` takes in what leaves. */
   readonly updateRule?: TinyAdapterOptions["updateRule"];
   /** Of a Llama whose frequencies are not theta^(-2i/D). */
@@ -90,13 +92,13 @@ export function createRunFolders({ options, policy, gatedLayers, plus, updateRul
 }
 
 function createOracle(
-  policy: PolicyName,
+  { policy, budgets: given }: OracleRun,
   model: OracleModel,
   context: OracleContext,
 ): StreamOracle | SlotOracle {
   if (keepsSlots(policy)) {
     const { slotTokens = 0 } = context;
-    const budgets = slotsOfLayers(policy, model.decoder.layerCount, slotTokens);
+    const budgets = given ?? slotsOfLayers(policy, model.decoder.layerCount, slotTokens);
     return new SlotOracle(model, { ...context, slotTokens }, slotChoiceOf(policy), budgets);
   }
   const isFull = policy === "full";
@@ -112,7 +114,7 @@ export async function measureOracleDistance(run: OracleRun): Promise<OracleDista
   const usual = keepsSlots(policy) ? oddSlotContext : oddContext;
   const { context = usual } = run;
   const { folder, adapter } = createRunFolders(run);
-  const oracle = createOracle(policy, await readOracleModel(folder, adapter, run.frequencies), context);
+  const oracle = createOracle(run, await readOracleModel(folder, adapter, run.frequencies), context);
   await using model = await loadModel(folder, { policy, context, ...(adapter && { adapter }) });
   const session = model.createSession();
   let [largest, range] = [0, 0];

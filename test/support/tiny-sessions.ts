@@ -48,6 +48,14 @@ export const tinyPlus = {
   fusion: "shared-normalizer",
 } as const;
 
+/** Is a tiny adapter for `plus` whose two layers share their slots unequally. */
+export const tinyShared = {
+  variant: "plus",
+  slotBias: true,
+  linearMemory: false,
+  slotShares: [1, 3],
+} as const;
+
 const tinyAdapters: { readonly [Name in PolicyName]?: TinyAdapterOptions } = {
   paper: {},
   plus: tinyPlus,
