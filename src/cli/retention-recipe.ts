@@ -4,7 +4,7 @@
  */
 
 import type { AttentionGeometry, ContextSettings } from "../memory/geometry.ts";
-import { applyBudgets, shareSlots } from "../memory/slot-budgets.ts";
+import { applyBudgets, mostSlotTokens, shareSlots } from "../memory/slot-budgets.ts";
 import { drawInitialRetention } from "../train/initial-networks.ts";
 import { createRetentionObjective } from "../train/retention-objective.ts";
 import { firstFarPosition } from "../train/teacher-attention.ts";
@@ -30,7 +30,8 @@ function readSlotShares(
       expected: `${geometry.layerCount} numbers above 0, one a layer`,
     });
   }
-  applyBudgets(geometry, context, shareSlots(shares, context.slotTokens), {
+  const budgets = shareSlots(shares, context.slotTokens, mostSlotTokens(geometry, context));
+  applyBudgets(geometry, context, budgets, {
     what: "--slot-shares",
     remedy: "Leave it out.",
   });

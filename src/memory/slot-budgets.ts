@@ -25,15 +25,33 @@ export function roundBudgets(exact: readonly number[], total: number): readonly 
 }
 
 /**
- * Shares `slotTokens` a layer among layers: one slot each, and of the rest as the shares say.
+ * Shares `slotTokens` a layer among layers: one slot each, and of the rest as the shares say. A layer that would have
+ * more than `mostTokens` has so many, and the others share what it leaves.
  * @param shares - positive, one a layer; only how they relate counts.
+ * @param mostTokens - at least `slotTokens`; by default all there are.
  * @returns B_l: whole numbers, at least 1, that add up to `slotTokens` a layer.
  */
-export function shareSlots(shares: readonly number[], slotTokens: number): readonly number[] {
-  const sum = shares.reduce((all, share) => all + share, 0);
-  const layerCount = shares.length;
-  const exact = shares.map((share) => 1 + ((slotTokens - 1) * layerCount * share) / sum);
-  return roundBudgets(exact, layerCount * slotTokens);
+export function shareSlots(
+  shares: readonly number[],
+  slotTokens: number,
+  mostTokens: number = shares.length * slotTokens,
+): readonly number[] {
+  const total = shares.length * slotTokens;
+  const full = new Set<number>();
+  for (;;) {
+    const free = shares.map((share, layer) => (full.has(layer) ? 0 : share));
+    const sum = free.reduce((all, share) => all + share, 0);
+    const left = total - full.size * mostTokens - (shares.length - full.size);
+    const exact = free.map((share, layer) => (full.has(layer) ? mostTokens : 1 + (left * share) / sum));
+    const over = [...exact.keys()].filter((layer) => (exact[layer] ?? 0) > mostTokens);
+    if (over.length === 0) return roundBudgets(exact, total);
+    for (const layer of over) full.add(layer);
+  }
+}
+
+/** Returns the most slots that a layer of the model can have beside sinks, window and segment. */
+export function mostSlotTokens({ maxPositions }: AttentionGeometry, context: ContextSettings): number {
+  return maxPositions - localCapacityTokens({ ...context, slotTokens: 0 });
 }
 
 /** Gives a geometry whose layers are of another kind where they have other budgets. */

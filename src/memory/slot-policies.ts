@@ -29,7 +29,7 @@ import type { AttentionWriter, MemoryPolicy, PolicyName } from "./policy.ts";
 import { type AttentionScoring, beginReceivedAttention } from "./received-attention.ts";
 import { beginLocalAttention, beginWithAdapter } from "./segmented-policies.ts";
 import { commitCountAt, memorySwitch } from "./segmented-state.ts";
-import { applyBudgets, shareSlots } from "./slot-budgets.ts";
+import { applyBudgets, mostSlotTokens, shareSlots } from "./slot-budgets.ts";
 import { buildSlotCommit, type KeyMaps, type SlotMemory } from "./slot-commit.ts";
 import { hasGatedPath, numbersDType, type SlotDesign, SlotState, tokenNumbersName } from "./slot-state.ts";
 import { type ArraySize, countArrayBytes } from "./state-arrays.ts";
@@ -174,7 +174,8 @@ function shareAmongLayers(
       remedy: "Is this the adapter of another model?",
     });
   }
-  return applyBudgets(geometry, context, shareSlots(slotShares, context.slotTokens), {
+  const budgets = shareSlots(slotShares, context.slotTokens, mostSlotTokens(geometry, context));
+  return applyBudgets(geometry, context, budgets, {
     what: `the adapter ${name}`,
     remedy: "Train one without slot shares.",
   });
