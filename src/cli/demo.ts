@@ -58,7 +58,7 @@ async function chooseModel(values: DemoValues, signal: AbortSignal): Promise<Dem
 function formatPolicy({ context, memoryEstimate: { policy } }: Model): string {
   const { sinkTokens, slotTokens, windowTokens, segmentTokens } = context;
   const window = `the last ${windowTokens} to ${windowTokens + segmentTokens}`;
-  const slots = slotTokens === 0 ? "" : `${slotTokens} chosen ones a layer and head, `;
+  const slots = slotTokens === 0 ? "" : `${slotTokens} chosen ones a layer and head on average, `;
   const exact = `Exact in memory are the first ${sinkTokens} tokens, ${slots}and ${window}`;
   const rest: Readonly<Record<string, string>> = {
     plus: "by its trained adapter `plus`",

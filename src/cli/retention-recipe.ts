@@ -24,7 +24,10 @@ function readSlotShares(
 ): readonly number[] | undefined {
   if (text === undefined) return undefined;
   const shares = text.split(",").map((part) => parseNumber("slot-shares", part));
-  if (shares.length !== geometry.layerCount || shares.some((share) => !(share > 0))) {
+  if (
+    shares.length !== geometry.layerCount ||
+    shares.some((share) => !(share > 0 && Number.isFinite(share)))
+  ) {
     throw usageError("--slot-shares does not fit the model", {
       got: text,
       expected: `${geometry.layerCount} numbers above 0, one a layer`,

@@ -41,7 +41,7 @@ async function prepare(request: GateRequest, lesson: Lesson): Promise<GateTraini
     length === undefined ? Math.min(maxPositions, mostTokensByDefault) : parseWhole("length", length, 2);
   const contexts = chooseContexts(values, maxPositions, slotTokens, initial?.context);
   const tensors = new Map([...frozen, ...trained]);
-  // Layers learn with as many slots each: what a token carries does not depend on how many others are kept.
+  // Layers learn with as many slots each (docs/adr/0019): that is near enough to how they will share them.
   const alike = design.variant === "plus" ? { ...design, slotShares: undefined } : design;
   const adapter = adapterInTraining(alike, tensors);
   const objective = await lesson.createObjective({

@@ -89,6 +89,7 @@ describe("edgeinfinite train base", () => {
     const other = await runCommand(argue("muon-stopped", ...options, "--optimizer", "adamw", "--resume"));
     expect(other.status).toBe(2);
     expect(other.stderr).toMatch(/cannot be resumed: optimizer differs/);
+    expect(other.stderr).not.toContain("--resume goes on");
     expect((await runCommand(argue("muon-stopped", ...options, "--resume"))).status).toBe(0);
     const digests = await digestFiles(join(folder.path, "muon"), modelFiles);
     expect(await digestFiles(join(folder.path, "muon-stopped"), modelFiles)).toEqual(digests);

@@ -107,6 +107,7 @@ describe("edgeinfinite train gate --recipe distill", () => {
         /does not fit the model, got "?1,2,3.*2 numbers above 0/,
       ],
       [argue("no", ...score, "--slot-shares", "1,-2"), /does not fit the model/],
+      [argue("no", ...score, "--slot-shares", "1,Infinity"), /does not fit the model/],
       [argue("no", ...score, "--slot-shares", "1,x"), /slot-shares/],
       [argue("no", "--recipe", "lm", "--slot-shares", "1,2"), /--slot-shares says nothing to the recipe lm/],
     ] as const) {

@@ -82,6 +82,8 @@ class Run {
   readonly #startMs = performance.now();
   #loss = Number.NaN;
   #savedStep = 0;
+  /** Whether it is known what was saved before. */
+  #isLoaded = false;
 
   constructor(run: TrainingRun) {
     this.#run = run;
@@ -132,19 +134,24 @@ class Run {
     await context.terminal.stderr.line(`step ${point.step}, loss ${this.#loss.toFixed(4)}: saved`);
   }
 
-  /** Says where a run that ended early can be taken up. */
+  /** Says where a run that ended early can be taken up; nothing of one that could not be read. */
   async tellEnd(): Promise<void> {
     const { context, mode, plan } = this.#run;
     await this.#status.clear();
+    if (!this.#isLoaded) return;
     const step = this.#savedStep;
     if (mode.json) await context.terminal.stdout.json({ type: "stopped", savedStep: step });
-    const saved = `stopped; step ${step} of ${plan.totalSteps} is saved`;
-    await context.terminal.stderr.line(`${saved}: the same command with --resume goes on from there`);
+    const text =
+      step === 0
+        ? "no step is saved: the same command with --resume begins anew"
+        : `step ${step} of ${plan.totalSteps} is saved: the same command with --resume goes on from there`;
+    await context.terminal.stderr.line(`stopped; ${text}`);
   }
 
   async work(): Promise<TrainingOutcome> {
     const { plan, folder, checkStart, context } = this.#run;
     const from = await this.#load();
+    this.#isLoaded = true;
     if (from === undefined) await checkStart?.();
     const log = await openTrainingLog(join(folder, "log.jsonl"), from?.step ?? 0);
     let last: TrainingPoint | undefined;

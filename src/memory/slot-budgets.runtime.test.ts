@@ -51,6 +51,8 @@ describe("shareSlots", () => {
   it("gives layers alike what all have", () => {
     expect(shareSlots([1, 1, 1], 128)).toEqual([128, 128, 128]);
     expect(shareSlots([1, 2, 5], 7)).toEqual([3, 6, 12]);
+    expect(shareSlots([1e308, 1e308, 1e308, 1e308], 128)).toEqual([128, 128, 128, 128]);
+    expect(shareSlots([1e-320, 1e-320], 3)).toEqual([3, 3]);
   });
 });
 

@@ -37,9 +37,11 @@ export function shareSlots(
   mostTokens: number = shares.length * slotTokens,
 ): readonly number[] {
   const total = shares.length * slotTokens;
+  // As parts of the largest, so that no sum of them is too large a number.
+  const largest = Math.max(...shares);
   const full = new Set<number>();
   for (;;) {
-    const free = shares.map((share, layer) => (full.has(layer) ? 0 : share));
+    const free = shares.map((share, layer) => (full.has(layer) ? 0 : share / largest));
     const sum = free.reduce((all, share) => all + share, 0);
     const left = total - full.size * mostTokens - (shares.length - full.size);
     const exact = free.map((share, layer) => (full.has(layer) ? mostTokens : 1 + (left * share) / sum));

@@ -175,6 +175,10 @@ describe("Muon", () => {
     const state = optimizer.init(parameters);
     await expect(optimizer.update(parameters, slopesOf(1), state, -1)).rejects.toThrow(/learning rate/);
     await expect(optimizer.update(parameters, new Map(), state, 0.1)).rejects.toThrow(/a\.weight/);
+    const short = new Map([...parameters, ["c.weight", new Float32Array(3)]] as const);
+    await expect(optimizer.update(short, short, optimizer.init(short), 0.1)).rejects.toThrow(
+      /c\.weight.*got 3, expected 4 times 1 elements/,
+    );
     const less = new Map([...parameters].filter(([name]) => name !== "b.weight"));
     await expect(optimizer.update(less, less, optimizer.init(less), 0.1)).rejects.toThrow(/b\.weight/);
   });

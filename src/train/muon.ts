@@ -21,13 +21,13 @@ import {
   type ParameterGroup,
 } from "./optimizer.ts";
 import { buildOrthogonalization, type MatrixStack, stackNames } from "./orthogonalize.ts";
-import { assertAlike, type NamedArrays, zerosLike } from "./parameters.ts";
+import { assertAlike, type NamedArrays } from "./parameters.ts";
 
 /** Chooses how matrices move, and who moves the rest. */
 export interface MuonOptions {
   /** The matrices, by name: rows and columns. */
   readonly matrices: ReadonlyMap<string, readonly [rows: number, columns: number]>;
-  /** Moves every other parameter, with the same learning rate. */
+  /** Moves every other parameter, with the same learning rate; its moments of all begin as zeros. */
   readonly others: Optimizer;
   /** Computes the orthogonal matrices. */
   readonly runtime: Runtime;
@@ -65,6 +65,14 @@ function arrayOf(arrays: NamedArrays, name: string): Float32Array {
   const array = arrays.get(name);
   if (array !== undefined) return array;
   throw new InvalidRequestError({ where: `Muon: ${name}`, what: "there is no such parameter" });
+}
+
+/** Checks that the parameters have every matrix, in its size. @throws {@link InvalidRequestError} */
+function checkMatrices(matrices: MuonOptions["matrices"], parameters: NamedArrays): void {
+  for (const [name, [rows, columns]] of matrices) {
+    const { length } = arrayOf(parameters, name);
+    checkSetting(`Muon: ${name}`, length, length === rows * columns, `${rows} times ${columns} elements`);
+  }
 }
 
 /** Counts a gradient into its moment, and writes into `out` what is to be made orthogonal. */
@@ -126,11 +134,13 @@ export async function createMuon(options: MuonOptions): Promise<Optimizer & Asyn
   };
 
   return {
-    init: (parameters) => ({ step: 0, first: zerosLike(parameters), second: zerosLike(parameters) }),
+    init: (parameters) => others.init(parameters),
     async update(parameters, gradients, state, learningRate) {
       checkLearningRate("Muon", learningRate);
       assertAlike("Muon: gradients", parameters, gradients);
       assertAlike("Muon: first moments", parameters, state.first);
+      // What can fail comes before what changes the moments.
+      checkMatrices(matrices, parameters);
       for (const shelf of shelves) blendShelf(shelf, gradients, state.first);
       const feeds = shelves.map(({ blended }, place) => [stackNames.given(place), blended] as const);
       const results = await session.run(Object.fromEntries(feeds));
