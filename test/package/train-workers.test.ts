@@ -78,6 +78,6 @@ describe("train base --workers", () => {
     const long = ["--steps", "2", "--workers", "2", "--tokens-per-step", "1500000", "--json"];
     const { status, stderr } = await interrupt(argue("long", ...long), '"type":"start"', 4000);
     expect({ status, stderr }).toMatchObject({ status: 130 });
-    expect(stderr).toMatch(/step 0 of 2 is saved/);
+    expect(stderr).toMatch(/no step is saved: the same command with --resume begins anew/);
   });
 });
