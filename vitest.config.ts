@@ -80,7 +80,7 @@ const config: ViteUserConfig = defineConfig({
           // Modules are pure, so the tests of all files can share them: four times faster.
           isolate: false,
           include: ["src/**/*.test.ts", "bench/*.test.ts"],
-          exclude: ["{src,bench}/**/*.{runtime,weights,browser}.test.ts"],
+          exclude: ["{src,bench}/**/*.{runtime,slow,weights,browser}.test.ts"],
         },
       },
       {
@@ -91,6 +91,7 @@ const config: ViteUserConfig = defineConfig({
           testTimeout: 60_000,
         },
       },
+      { test: { name: "slow", env, include: ["src/**/*.slow.test.ts"], testTimeout: 120_000 } },
       { test: { name: "weights", env, include: ["src/**/*.weights.test.ts"], testTimeout: 120_000 } },
       { test: { name: "peers", env, include: ["bench/peers/*.test.ts"], testTimeout: 120_000 } },
       { test: { name: "package", include: ["test/package/**/*.test.ts"], testTimeout: 120_000 } },

@@ -1,6 +1,6 @@
 /**
  * Holds the engine on ONNX Runtime to the method's definition, policy by policy, on the kin of Llama. Other families
- * are in families.runtime.test.ts.
+ * are in families.slow.test.ts.
  */
 
 import { describe, expect, it } from "vitest";
