@@ -54,6 +54,7 @@ interface Training {
 
 // More than what can be done before the last kill.
 const stepCount = 40 + (killCount > 3 ? 80 : 10) * killCount;
+const modelFiles = ["generation_config.json", "tokenizer.json", "model.safetensors", "config.json"];
 const adapterFiles = ["adapter_model.safetensors", "adapter_config.json"];
 
 /** Lists one training of each kind of checkpoint: a base, gates, and a retention score. */
@@ -63,24 +64,12 @@ async function listTrainings(): Promise<Training[]> {
   const model = await folder.writeModel(createTinyModelFolder());
   const often = ["--steps", String(stepCount), "--checkpoint-every", "2"];
   const course = ["--data", data, "--threads", "1", "--json", "--resume", ...often];
+  const base = ["train", "base", "--config", config, "--tokens-per-step", "64", "--lengths", "32,64@0.5"];
   const gate = ["train", "gate", "--model", model, "--sinks", "2", "--window", "12", "--segment", "8"];
   const retention = ["--slots", "6", "--length", "48", "--rank", "5", "--tokens-per-step", "48"];
   return [
-    {
-      name: "train base",
-      argv: [
-        "train",
-        "base",
-        "--config",
-        config,
-        "--tokens-per-step",
-        "64",
-        "--lengths",
-        "32,64@0.5",
-        ...course,
-      ],
-      files: ["generation_config.json", "tokenizer.json", "model.safetensors", "config.json"],
-    },
+    { name: "train base", argv: [...base, ...course], files: modelFiles },
+    { name: "train base, muon", argv: [...base, "--optimizer", "muon", ...course], files: modelFiles },
     {
       name: "train gate, lm",
       argv: [...gate, "--recipe", "lm", "--segments", "4", "--rank", "4", ...course],
@@ -95,7 +84,7 @@ async function listTrainings(): Promise<Training[]> {
 }
 
 describe("a training that is killed", () => {
-  const names = ["train base", "train gate, lm", "train gate, retention"];
+  const names = ["train base", "train base, muon", "train gate, lm", "train gate, retention"];
   it.for(names)(
     "%s resumes each time, and ends with the files of one that was not",
     { timeout: 1_200_000 },
