@@ -42,6 +42,7 @@ const recallSchema = z.strictObject({
         inventedShare: z.number().min(0).max(1).optional(),
         borrowedShare: z.number().min(0).max(1).optional(),
         rewordedShare: z.number().min(0).max(1).optional(),
+        valueFirstShare: z.number().min(0).max(1).optional(),
         kinds: z.array(z.enum(factKindNames)).min(1).optional(),
       }),
     )

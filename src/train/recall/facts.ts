@@ -124,22 +124,31 @@ export function drawAbsentTopic(
   return drawOfKinds(draws, kinds, (kind) => drawTopicOf(draws, kind, split, drawn));
 }
 
-/** Words a fact's n-th value, as a sentence. */
+/** Says whether a wording of a statement names the value before the subject. */
+function namesValueFirst(template: string): boolean {
+  return template.indexOf("{value}") < template.indexOf("{subject}");
+}
+
+/**
+ * Words a fact's n-th value, as a sentence.
+ * @param valueFirst - whether to take a wording that names the value before its subject, of kinds that have one: what
+ * such a value is of is not known yet when it is read, and a model learns to find it later than others.
+ */
 export function wordStatement(
   draws: RandomDraws,
   fact: Fact,
   version: number,
   split: Split,
   reword: Rewording = sameWording,
+  valueFirst = false,
 ): string {
   const { statements, updates } = factKinds[fact.kind].wordings;
   // A value that is merely told anew replaces the old one too.
   const isUpdate = version > 0 && draws.uniform() < 0.7;
-  const clause = fill(
-    reword(draws.pick((isUpdate ? updates : statements)[split])),
-    fact.subject,
-    fact.values[version],
-  );
+  const templates = (isUpdate ? updates : statements)[split];
+  const inverted = valueFirst ? templates.filter(namesValueFirst) : [];
+  const template = draws.pick(inverted.length > 0 ? inverted : templates);
+  const clause = fill(reword(template), fact.subject, fact.values[version]);
   const leadIn = draws.uniform() < 0.5 ? "" : `${draws.pick(leadIns[split])} `;
   return `${capitalise(leadIn + clause)}.`;
 }

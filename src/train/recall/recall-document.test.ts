@@ -60,6 +60,7 @@ const plans = fc.record({
   style: fc.constantFrom("words", "sentences"),
   half: fc.constantFrom("training", "held-out"),
   rewordedShare: fc.constantFrom(0, 1),
+  valueFirstShare: fc.constantFrom(0, 1),
 });
 
 describe("makeRecallDocument", () => {
@@ -177,6 +178,27 @@ describe("makeRecallDocument", () => {
     expect(await shareWorded(0)).toBe(1);
     expect(await shareWorded(1)).toBeLessThan(0.6);
     expect(await make({ rewordedShare: 0 })).toEqual(await make());
+  });
+
+  it("names values before their subjects where it is to", async () => {
+    const changes = { absentCount: 0, changedCount: 0, factCount: 6, questionCount: 0 };
+    const countInverted = async (
+      valueFirstShare: number,
+      kinds: readonly FactKindName[],
+    ): Promise<number> => {
+      const document = await make({ ...changes, kinds, valueFirstShare });
+      const text = wholeText(document);
+      const inverted = document.facts.filter(({ subject, values: [value = ""] }) => {
+        const telling = text.slice(lastTelling(text, subject, value));
+        return telling.indexOf(value) < telling.indexOf(subject);
+      });
+      return inverted.length;
+    };
+    expect(await countInverted(1, ["owner", "captain"])).toBe(6);
+    expect(await countInverted(0, ["owner", "captain"])).toBeLessThan(6);
+    // No wording of a profession begins with it.
+    expect(await countInverted(1, ["profession"])).toBe(0);
+    expect(await make({ valueFirstShare: 0 })).toEqual(await make());
   });
 
   it("is the same for the same draws only", async () => {

@@ -54,6 +54,8 @@ export interface RecallPlan {
   readonly borrowedShare?: number;
   /** Share of the facts that are told and asked for in wordings with other words in them, in [0, 1]; default 0. */
   readonly rewordedShare?: number;
+  /** Share of the facts that are told in wordings that name the value before its subject, in [0, 1]; default: as drawn. */
+  readonly valueFirstShare?: number;
 }
 
 /** Is what documents are made with. */
@@ -190,6 +192,7 @@ export type RecallContentPlan = Pick<
   | "kinds"
   | "inventedShare"
   | "rewordedShare"
+  | "valueFirstShare"
 >;
 
 /** Draws facts, how they are told, and questions about them. */
@@ -201,7 +204,7 @@ export function drawRecallContent(
 ): RecallContent {
   const { split, kinds = factKindNames } = plan;
   const kept = new Set<string>();
-  const { inventedShare = 0, rewordedShare = 0 } = plan;
+  const { inventedShare = 0, rewordedShare = 0, valueFirstShare = 0 } = plan;
   const facts = Array.from({ length: plan.factCount }, (_, index) => {
     const fact = drawFact(draws, kinds, split.words, index < plan.changedCount ? 2 : 1, kept);
     // Without a draw where none are wanted: documents without invented names are what they were.
@@ -211,13 +214,14 @@ export function drawRecallContent(
   const drawWay = (): Rewording =>
     rewordedShare > 0 && draws.uniform() < rewordedShare ? drawRewording(draws, borrowed) : sameWording;
   const ways = new Map(facts.map((fact) => [fact, drawWay()]));
-  const tellings = facts.map((fact) =>
-    fact.values.map((_, version) => ({
+  const tellings = facts.map((fact) => {
+    const valueFirst = valueFirstShare > 0 && draws.uniform() < valueFirstShare;
+    return fact.values.map((_, version) => ({
       fact,
       version,
-      text: wordStatement(draws, fact, version, split.wordings, ways.get(fact)),
-    })),
-  );
+      text: wordStatement(draws, fact, version, split.wordings, ways.get(fact), valueFirst),
+    }));
+  });
   const ask = (topic: FactTopic, answer: string, way?: Rewording): QuestionPart => {
     const question = wordQuestion(draws, topic, split.wordings, way);
     const [prompt, reply] = [frame.ask(question), frame.reply(answer)];

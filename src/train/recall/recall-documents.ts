@@ -50,6 +50,8 @@ export interface RecallRange {
   readonly borrowedShare?: number;
   /** Default 0. */
   readonly rewordedShare?: number;
+  /** Default: as drawn. */
+  readonly valueFirstShare?: number;
 }
 
 /** Weighs the losses of a document's parts. */
@@ -114,6 +116,7 @@ function drawPlan(
     inventedShare,
     borrowedShare,
     rewordedShare,
+    valueFirstShare,
   } = range;
   const facts = draws.whole(...factCount);
   return {
@@ -130,6 +133,7 @@ function drawPlan(
     ...(inventedShare !== undefined && { inventedShare }),
     ...(borrowedShare !== undefined && { borrowedShare }),
     ...(rewordedShare !== undefined && { rewordedShare }),
+    ...(valueFirstShare !== undefined && { valueFirstShare }),
   };
 }
 
