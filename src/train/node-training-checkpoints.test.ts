@@ -129,6 +129,19 @@ describe("assertSameRun", () => {
     expect(() => assertSameRun("run", config, now)).toThrow(`cannot be resumed: ${path} differs`);
   });
 
+  it("names what differs within the identities of data that are made of others", () => {
+    const nest = (share: number) => ({
+      data: JSON.stringify({ shares: [0.5, JSON.stringify({ ranges: [{ share, style: "{words" }] })] }),
+    });
+    expect(() => assertSameRun("run", nest(0.5), nest(0.9))).toThrow(
+      /resumed: data\.shares\.1\.ranges\.0\.share differs, got .?0\.9.?, expected .?0\.5, as it began/,
+    );
+    expect(() => assertSameRun("run", { data: '{"a": 1}' }, { data: '{"a":1}' })).toThrow(
+      /resumed: data differs/,
+    );
+    expect(() => assertSameRun("run", nest(0.5), nest(0.5))).not.toThrow();
+  });
+
   it("takes equal data in any order of their fields", () => {
     expect(() =>
       assertSameRun("run", config, Object.fromEntries(Object.entries(config).reverse())),

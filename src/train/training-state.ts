@@ -104,18 +104,37 @@ function at(value: Json, path: string): unknown {
   }, value);
 }
 
+/** Unfolds strings that hold a JSON object or array, such as the identities of data that are made of others. */
+function unfold(value: Json): Json {
+  if (typeof value === "string") {
+    if (!/^[{[]/.test(value)) return value;
+    try {
+      return unfold(JSON.parse(value));
+    } catch {
+      return value;
+    }
+  }
+  if (value === null || typeof value !== "object") return value;
+  if (Array.isArray(value)) return value.map(unfold);
+  return Object.fromEntries(Object.entries(value).map(([field, inner]) => [field, unfold(inner)]));
+}
+
 /**
  * Checks that a run is resumed as it began.
  * @throws {@link InvalidRequestError} naming the first setting that differs.
  */
 export function assertSameRun(where: string, began: Json, now: Json): void {
-  const path = findDifference(began, now, "");
-  if (path === undefined) return;
+  const whole = findDifference(began, now, "");
+  if (whole === undefined) return;
+  const [asBegan, asNow] = [unfold(began), unfold(now)];
+  // Where nothing but the writing of an inner JSON differs, that text is what is named.
+  const inner = findDifference(asBegan, asNow, "");
+  const [path, one, other] = inner === undefined ? [whole, began, now] : [inner, asBegan, asNow];
   throw new InvalidRequestError({
     where,
     what: `the run cannot be resumed: ${path || "its configuration"} differs`,
-    got: JSON.stringify(at(now, path)) ?? "nothing",
-    expected: `${JSON.stringify(at(began, path)) ?? "nothing"}, as it began`,
+    got: JSON.stringify(at(other, path)) ?? "nothing",
+    expected: `${JSON.stringify(at(one, path)) ?? "nothing"}, as it began`,
     remedy:
       "Resume with the settings, the data and the base that it began with, or begin anew in another folder.",
   });
