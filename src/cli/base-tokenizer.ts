@@ -4,9 +4,12 @@
 
 import { createHash } from "node:crypto";
 import { InvalidModelError } from "../errors.ts";
+import { GgufFields } from "../files/gguf-fields.ts";
+import { openGgufFile } from "../files/gguf-parts.ts";
 import type { ModelFolder } from "../files/model-folder.ts";
 import { diskModelFolder } from "../files/node-model-folder.ts";
 import { trainByteLevelBpe } from "../text/bpe-trainer.ts";
+import { readGgufTokenizerFiles } from "../text/gguf-tokenizer.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import { createTokenizer, type Tokenizer } from "../text/tokenizer.ts";
 import type { DigitsPerToken } from "../text/word-pattern.ts";
@@ -28,8 +31,8 @@ export interface BaseTokenizer {
 
 /** Says where a tokenizer may come from. */
 export interface TokenizerRequest {
-  /** A folder that was asked for. */
-  readonly given: string | undefined;
+  /** A folder, or a GGUF file in it, that was asked for. */
+  readonly given: ModelFolder | undefined;
   /** The folder of the model's configuration. */
   readonly beside: string;
   /** The folder of the outcome, which has the tokenizer of a run that goes on. */
@@ -49,9 +52,36 @@ async function readObject(folder: ModelFolder, file: string): Promise<Readonly<R
   return (await folder.has(file)) ? toObject(await folder.readJson(file)) : {};
 }
 
-/** Reads the tokenizer of a folder; undefined where there is none. */
-async function readTokenizer(path: string): Promise<ModelTokenizer | undefined> {
-  const folder = diskModelFolder(path);
+/** Reads what the files of a GGUF file's tokenizer would hold. */
+async function readGgufFiles(folder: ModelFolder, file: string) {
+  const opened = await openGgufFile(folder, file);
+  try {
+    return readGgufTokenizerFiles(new GgufFields(`${folder.name}/${file}`, opened.metadata));
+  } finally {
+    await opened.close();
+  }
+}
+
+/** Reads a tokenizer out of a GGUF file; undefined where there is none. */
+async function readGgufTokenizer(folder: ModelFolder, file: string): Promise<ModelTokenizer | undefined> {
+  const found = await readGgufFiles(folder, file);
+  if (found === undefined) return undefined;
+  const { vocabSize, bosTokenId, eosTokenId } = createTokenizer({ ...found, folderName: folder.name });
+  return {
+    ...{ vocabularySize: vocabSize, bosTokenId, eosTokenId },
+    tokenizerJson: toObject(found.tokenizerJson),
+    // What transformers has to know besides, and no GGUF file tells.
+    tokenizerConfig: {
+      tokenizer_class: "PreTrainedTokenizerFast",
+      clean_up_tokenization_spaces: false,
+      ...toObject(found.tokenizerConfig),
+    },
+  };
+}
+
+/** Reads the tokenizer of a folder, or of the GGUF file that is meant; undefined where there is none. */
+async function readTokenizer(folder: ModelFolder): Promise<ModelTokenizer | undefined> {
+  if (folder.file !== undefined) return readGgufTokenizer(folder, folder.file);
   const tokenizer = await loadTokenizer(folder);
   if (tokenizer === undefined) return undefined;
   const { chatTemplate, vocabSize, bosTokenId, eosTokenId } = tokenizer;
@@ -103,12 +133,12 @@ export async function prepareTokenizer(
   isQuiet: boolean,
 ): Promise<BaseTokenizer> {
   const { given, beside, out } = request;
-  let files = await readTokenizer(given ?? beside);
+  let files = await readTokenizer(given ?? diskModelFolder(beside));
   if (files === undefined && given !== undefined) {
-    const what = "there is no tokenizer in the folder";
-    throw new InvalidModelError({ where: given, what, expected: "tokenizer.json" });
+    const what = "there is no tokenizer in it";
+    throw new InvalidModelError({ where: given.name, what, expected: "tokenizer.json" });
   }
-  files ??= await readTokenizer(out);
+  files ??= await readTokenizer(diskModelFolder(out));
   files ??= await trainTokenizer(request, terminal, signal, isQuiet);
   await writeOutputFiles(out, makeTokenizerFiles(files));
   const { tokenizerJson, tokenizerConfig } = files;

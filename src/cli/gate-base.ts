@@ -3,19 +3,17 @@
  * digest that shows that they are what they were.
  */
 
-import { createHash } from "node:crypto";
 import type { LoadProgress } from "../engine/load-model.ts";
 import { nodePlatform } from "../engine/node.ts";
 import { FileError, InvalidModelError, UnsupportedError } from "../errors.ts";
-import { openCheckpointWeights } from "../files/checkpoint-files.ts";
 import type { ModelFolder } from "../files/model-folder.ts";
 import type { DecoderConfig } from "../models/decoder-config.ts";
 import type { ModelFamily } from "../models/family.ts";
 import { loadModelFamily } from "../models/registry.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
-import { readWeightTensors } from "../train/read-weight-tensors.ts";
 import type { WeightTensors } from "../train/weight-tensors.ts";
+import { digestModelWeights, readModelWeights } from "./model-weights.ts";
 
 /** Is a base that was read. */
 export interface GateBase {
@@ -26,19 +24,6 @@ export interface GateBase {
   readonly tokenizer: Tokenizer;
   /** SHA-256 of its weight files, in hex. */
   readonly digest: string;
-}
-
-const chunkBytes = 16 * 1024 * 1024;
-
-async function digestFiles(folder: ModelFolder, signal: AbortSignal): Promise<string> {
-  await using checkpoint = await openCheckpointWeights(folder, signal);
-  const sources = new Set([...checkpoint.tensors.values()].map(({ source }) => source));
-  const hash = createHash("sha256");
-  for (const source of sources) {
-    for (let offset = 0; offset < source.sizeBytes; offset += chunkBytes)
-      hash.update(await source.read(offset, Math.min(chunkBytes, source.sizeBytes - offset), signal));
-  }
-  return hash.digest("hex");
 }
 
 /**
@@ -72,14 +57,12 @@ export async function openGateBase(
       what: "there is no tokenizer",
       expected: "tokenizer.json",
     });
-  await using checkpoint = await openCheckpointWeights(folder, signal);
-  const weights = await readWeightTensors(folder.name, checkpoint.tensors, signal);
-  return { folder, family, config, weights, tokenizer, digest: await digestFiles(folder, signal) };
+  return { folder, family, config, tokenizer, ...(await readModelWeights(folder, signal)) };
 }
 
 /** Checks that the base's files are what was read. @throws {@link FileError} */
 export async function assertUnchanged({ folder, digest }: GateBase, signal: AbortSignal): Promise<void> {
-  const now = await digestFiles(folder, signal);
+  const now = await digestModelWeights(folder, signal);
   if (now === digest) return;
   throw new FileError({
     where: folder.name,

@@ -1,5 +1,5 @@
 import { symlinkSync, unlinkSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
@@ -186,6 +186,47 @@ describe("edgeinfinite train base", () => {
     const refused = await runCommand(argue("other", "--config", other, "--init", before));
     expect(refused.stderr).toMatch(/begun, model\.layers\.0\.mlp\..*another configuration.*\[40, 24\]/);
     expect(refused.status).toBe(3);
+  });
+
+  it.each(["f32", "q8"])("begins with a GGUF file of %s, and takes its tokenizer out", async (dtype) => {
+    const before = join(folder.path, `packed-${dtype}`);
+    const longer = ["--steps", "30", "--learning-rate", "0.02"];
+    expect((await runCommand(argue(`packed-${dtype}`, ...longer))).status).toBe(0);
+    const file = join(folder.path, `${dtype}.gguf`);
+    const packed = await runCommand(["convert", "--model", before, "--dtype", dtype, "--out", file]);
+    expect(packed.stderr).toBe("");
+    const first = async (out: string, init: string): Promise<number> => {
+      const result = await runCommand(argue(out, "--init", init, "--steps", "1", "--json"));
+      expect(result).toMatchObject({ status: 0 });
+      return Number(parseJsonLines(result.stdout).find(({ type }) => type === "step")?.loss);
+    };
+    const loss = await first(`from-${dtype}`, file);
+    expect(Math.abs(loss - (await first(`of-${dtype}`, before)))).toBeLessThan(dtype === "f32" ? 1e-6 : 0.05);
+    const readOwn = async (out: string, name: string): Promise<object> =>
+      JSON.parse(await readFile(join(folder.path, out, name), "utf8"));
+    const [own, got] = [`packed-${dtype}`, `from-${dtype}`];
+    expect(await readOwn(got, "tokenizer.json")).toEqual(await readOwn(own, "tokenizer.json"));
+    // These tokens are marked as special in tokenizer.json.
+    const { additional_special_tokens: _, ...settings } = Object.assign(
+      { additional_special_tokens: [] },
+      await readOwn(own, "tokenizer_config.json"),
+    );
+    expect(await readOwn(got, "tokenizer_config.json")).toEqual(settings);
+    const other = await folder.writeFile(
+      "deep.json",
+      JSON.stringify({ ...tinyTrainingConfig, intermediate_size: 48 }),
+    );
+    const refused = await runCommand(argue(`bad-${dtype}`, "--config", other, "--init", file));
+    expect(refused.stderr).toMatch(/mlp\..*another configuration.*\[40, 24\]/);
+    expect(refused.status).toBe(3);
+  });
+
+  it("refuses to begin with a GGUF file that is cut, and leaves no folder", async () => {
+    const file = await folder.writeFile("cut.gguf", "GGUF");
+    const refused = await runCommand(argue("from-cut", "--init", file));
+    expect(refused.stderr).toMatch(/cut\.gguf/);
+    expect(refused.status).toBe(3);
+    expect(await readdir(folder.path)).not.toContain("from-cut");
   });
 
   it("refuses a memory of squared gradients that never fades", async () => {

@@ -7,6 +7,7 @@ import { dirname, extname } from "node:path";
 import { z } from "zod";
 import { nodePlatform } from "../engine/node.ts";
 import { InvalidModelError, InvalidRequestError, OutOfMemoryError } from "../errors.ts";
+import type { ModelFolder } from "../files/model-folder.ts";
 import type { DecoderConfig } from "../models/decoder-config.ts";
 import type { ModelFamily } from "../models/family.ts";
 import { loadModelFamily } from "../models/registry.ts";
@@ -37,8 +38,8 @@ import type { BaseThreadSetup } from "./base-thread.ts";
 import { prepareTokenizer } from "./base-tokenizer.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { formatBytes } from "./format.ts";
-import { openGateBase } from "./gate-base.ts";
 import { outputOptions } from "./model-options.ts";
+import { readModelWeights } from "./model-weights.ts";
 import { createSource, openTrainingData } from "./training-data.ts";
 import {
   addRecipe,
@@ -59,7 +60,7 @@ const options = {
   tokenizer: {
     type: "string",
     value: "DIR",
-    help: "a folder with tokenizer.json; default that of --config; where there is none, one is trained",
+    help: "a folder with tokenizer.json; default that of --init, else of --config; where there is none, one is trained",
   },
   "digits-per-token": {
     type: "string",
@@ -79,7 +80,7 @@ const options = {
   },
   init: {
     type: "string",
-    value: "DIR",
+    value: "MODEL",
     help: "a model of the same configuration to begin with, instead of random weights; its tokenizer too",
   },
   workers: {
@@ -191,23 +192,24 @@ function drawWeights({ config }: PlannedModel, seed: number): WeightTensors {
   }
 }
 
+/** Opens what a training begins with, or takes its tokenizer from. */
+function openStart(path: string | undefined, signal: AbortSignal): Promise<ModelFolder> | undefined {
+  return path === undefined ? undefined : nodePlatform.openFolder(path, { signal });
+}
+
 /** Reads the weights that a training begins with. @throws {@link InvalidModelError} when they do not fit. */
 async function readStart(
   { config }: PlannedModel,
-  init: string | undefined,
+  init: ModelFolder | undefined,
   signal: AbortSignal,
 ): Promise<{ readonly weights: WeightTensors; readonly digest: string } | undefined> {
   if (init === undefined) return undefined;
-  const { weights: given, digest } = await openGateBase(init, {
-    revision: undefined,
-    signal,
-    onProgress() {},
-  });
+  const { weights: given, digest } = await readModelWeights(init, signal);
   for (const { name, shape } of planInitialWeights(config)) {
     const got = given.get(name)?.shape;
     if (String(got) === String(shape)) continue;
     throw new InvalidModelError({
-      where: `${init}, ${name}`,
+      where: `${init.name}, ${name}`,
       what: "the model to begin with has another configuration",
       got: got ? `[${got.join(", ")}]` : "no such weight",
       expected: `[${shape.join(", ")}]`,
@@ -284,14 +286,15 @@ async function trainBase(context: CommandContext, request: BaseRequest): Promise
   const rates = makeSchedule(settings.schedule);
   const { out, seed, steps, tokensPerStep, schedule, checkpointSteps } = settings;
   const records = await openTrainingData(settings.dataPaths, signal);
-  const start = await readStart(model, values.init, signal);
+  const init = await openStart(values.init, signal);
+  const start = await readStart(model, init, signal);
   const weights = start?.weights ?? drawWeights(model, seed);
   await using objective = await createObjective(model, weights, request);
   const folder = await prepareOutputFolder(out, settings.existing);
   const { vocabularySize } = model.config;
   const from = {
     // The weights that a training begins with know their own tokens.
-    given: values.tokenizer ?? values.init,
+    given: (await openStart(values.tokenizer, signal)) ?? init,
     beside: model.folder,
     out,
     vocabularySize,

@@ -205,20 +205,26 @@ function readWhole(fields: GgufFields): unknown {
   }
 }
 
+/** Is what the files of a tokenizer hold. */
+export interface GgufTokenizerFiles {
+  /** The content of `tokenizer.json`. */
+  readonly tokenizerJson: unknown;
+  /** The content of `tokenizer_config.json`. */
+  readonly tokenizerConfig: object;
+}
+
 /**
- * Creates the tokenizer that a GGUF file's metadata describes; undefined when the file has none, so that token
- * ids still work.
+ * Reads what the files of the tokenizer would hold that a GGUF file's metadata describes; undefined when it has none,
+ * so that token ids still work.
  * @throws {@link UnsupportedError} naming a tokenizer model or pre-tokenizer that is not known;
  * {@link InvalidModelError} naming a field that is missing or damaged.
  */
-export function createGgufTokenizer(fields: GgufFields): Tokenizer | undefined {
+export function readGgufTokenizerFiles(fields: GgufFields): GgufTokenizerFiles | undefined {
   const name = fields.text(key("model"));
   if (name === undefined || name === "none" || name === "no_vocab") return undefined;
   const whole = readWhole(fields);
-  if (whole !== undefined) {
-    const tokenizerConfig = describeConfig(fields, readVocabulary(fields));
-    return createTokenizer({ tokenizerJson: whole, tokenizerConfig, folderName: fields.where });
-  }
+  if (whole !== undefined)
+    return { tokenizerJson: whole, tokenizerConfig: describeConfig(fields, readVocabulary(fields)) };
   const describe = Object.hasOwn(models, name) ? models[name] : undefined;
   if (describe === undefined) {
     throw new UnsupportedError({
@@ -230,11 +236,19 @@ export function createGgufTokenizer(fields: GgufFields): Tokenizer | undefined {
     });
   }
   const vocabulary = readVocabulary(fields);
-  return createTokenizer({
+  return {
     tokenizerJson: { ...describe(fields, vocabulary), added_tokens: listAddedTokens(vocabulary) },
     tokenizerConfig: describeConfig(fields, vocabulary),
-    folderName: fields.where,
-  });
+  };
+}
+
+/**
+ * Creates the tokenizer that a GGUF file's metadata describes; undefined when the file has none.
+ * @throws as {@link readGgufTokenizerFiles} does.
+ */
+export function createGgufTokenizer(fields: GgufFields): Tokenizer | undefined {
+  const files = readGgufTokenizerFiles(fields);
+  return files && createTokenizer({ ...files, folderName: fields.where });
 }
 
 /** Lists the tokens that end an answer, as the metadata names them. */
