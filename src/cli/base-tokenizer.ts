@@ -17,6 +17,7 @@ import type { TrainingRecords } from "../train/data/training-records.ts";
 import { type ModelTokenizer, makeTokenizerFiles } from "../train/model-files.ts";
 import { writeOutputFiles } from "../train/node-output-folder.ts";
 import { formatCount } from "./format.ts";
+import { nameModel } from "./model-weights.ts";
 import { fitParts, formatBar, StatusLine } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 import { readTexts } from "./training-data.ts";
@@ -56,7 +57,7 @@ async function readObject(folder: ModelFolder, file: string): Promise<Readonly<R
 async function readGgufFiles(folder: ModelFolder, file: string) {
   const opened = await openGgufFile(folder, file);
   try {
-    return readGgufTokenizerFiles(new GgufFields(`${folder.name}/${file}`, opened.metadata));
+    return readGgufTokenizerFiles(new GgufFields(nameModel(folder), opened.metadata));
   } finally {
     await opened.close();
   }
@@ -66,7 +67,7 @@ async function readGgufFiles(folder: ModelFolder, file: string) {
 async function readGgufTokenizer(folder: ModelFolder, file: string): Promise<ModelTokenizer | undefined> {
   const found = await readGgufFiles(folder, file);
   if (found === undefined) return undefined;
-  const { vocabSize, bosTokenId, eosTokenId } = createTokenizer({ ...found, folderName: folder.name });
+  const { vocabSize, bosTokenId, eosTokenId } = createTokenizer({ ...found, folderName: nameModel(folder) });
   return {
     ...{ vocabularySize: vocabSize, bosTokenId, eosTokenId },
     tokenizerJson: toObject(found.tokenizerJson),
@@ -136,7 +137,7 @@ export async function prepareTokenizer(
   let files = await readTokenizer(given ?? diskModelFolder(beside));
   if (files === undefined && given !== undefined) {
     const what = "there is no tokenizer in it";
-    throw new InvalidModelError({ where: given.name, what, expected: "tokenizer.json" });
+    throw new InvalidModelError({ where: nameModel(given), what, expected: "tokenizer.json" });
   }
   files ??= await readTokenizer(diskModelFolder(out));
   files ??= await trainTokenizer(request, terminal, signal, isQuiet);

@@ -19,6 +19,11 @@ export interface ModelWeights {
   readonly digest: string;
 }
 
+/** Names the folder, or the GGUF file that is meant, in messages. */
+export function nameModel({ name, file }: ModelFolder): string {
+  return file === undefined ? name : `${name}/${file}`;
+}
+
 const chunkBytes = 16 * 1024 * 1024;
 
 async function digestSources(

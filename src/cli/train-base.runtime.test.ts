@@ -217,7 +217,7 @@ describe("edgeinfinite train base", () => {
       JSON.stringify({ ...tinyTrainingConfig, intermediate_size: 48 }),
     );
     const refused = await runCommand(argue(`bad-${dtype}`, "--config", other, "--init", file));
-    expect(refused.stderr).toMatch(/mlp\..*another configuration.*\[40, 24\]/);
+    expect(refused.stderr).toMatch(/\.gguf, .*mlp\..*another configuration.*\[40, 24\]/);
     expect(refused.status).toBe(3);
   });
 

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { nodePlatform } from "../engine/node.ts";
 import { InvalidModelError, InvalidRequestError, OutOfMemoryError } from "../errors.ts";
 import type { ModelFolder } from "../files/model-folder.ts";
+import { diskModelFolder } from "../files/node-model-folder.ts";
 import type { DecoderConfig } from "../models/decoder-config.ts";
 import type { ModelFamily } from "../models/family.ts";
 import { loadModelFamily } from "../models/registry.ts";
@@ -39,7 +40,7 @@ import { prepareTokenizer } from "./base-tokenizer.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { formatBytes } from "./format.ts";
 import { outputOptions } from "./model-options.ts";
-import { readModelWeights } from "./model-weights.ts";
+import { nameModel, readModelWeights } from "./model-weights.ts";
 import { createSource, openTrainingData } from "./training-data.ts";
 import {
   addRecipe,
@@ -192,11 +193,6 @@ function drawWeights({ config }: PlannedModel, seed: number): WeightTensors {
   }
 }
 
-/** Opens what a training begins with, or takes its tokenizer from. */
-function openStart(path: string | undefined, signal: AbortSignal): Promise<ModelFolder> | undefined {
-  return path === undefined ? undefined : nodePlatform.openFolder(path, { signal });
-}
-
 /** Reads the weights that a training begins with. @throws {@link InvalidModelError} when they do not fit. */
 async function readStart(
   { config }: PlannedModel,
@@ -209,7 +205,7 @@ async function readStart(
     const got = given.get(name)?.shape;
     if (String(got) === String(shape)) continue;
     throw new InvalidModelError({
-      where: `${init.name}, ${name}`,
+      where: `${nameModel(init)}, ${name}`,
       what: "the model to begin with has another configuration",
       got: got ? `[${got.join(", ")}]` : "no such weight",
       expected: `[${shape.join(", ")}]`,
@@ -286,7 +282,7 @@ async function trainBase(context: CommandContext, request: BaseRequest): Promise
   const rates = makeSchedule(settings.schedule);
   const { out, seed, steps, tokensPerStep, schedule, checkpointSteps } = settings;
   const records = await openTrainingData(settings.dataPaths, signal);
-  const init = await openStart(values.init, signal);
+  const init = values.init === undefined ? undefined : await nodePlatform.openFolder(values.init, { signal });
   const start = await readStart(model, init, signal);
   const weights = start?.weights ?? drawWeights(model, seed);
   await using objective = await createObjective(model, weights, request);
@@ -294,7 +290,7 @@ async function trainBase(context: CommandContext, request: BaseRequest): Promise
   const { vocabularySize } = model.config;
   const from = {
     // The weights that a training begins with know their own tokens.
-    given: (await openStart(values.tokenizer, signal)) ?? init,
+    given: values.tokenizer === undefined ? init : diskModelFolder(values.tokenizer),
     beside: model.folder,
     out,
     vocabularySize,
