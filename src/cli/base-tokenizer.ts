@@ -32,10 +32,8 @@ export interface BaseTokenizer {
 
 /** Says where a tokenizer may come from. */
 export interface TokenizerRequest {
-  /** A folder, or a GGUF file in it, that was asked for. */
-  readonly given: ModelFolder | undefined;
-  /** The folder of the model's configuration. */
-  readonly beside: string;
+  /** What {@link findTokenizer} has found. */
+  readonly found: ModelTokenizer | undefined;
   /** The folder of the outcome, which has the tokenizer of a run that goes on. */
   readonly out: string;
   /** Tokens of a new one, at most. */
@@ -123,9 +121,27 @@ async function trainTokenizer(
 }
 
 /**
- * Finds or trains the tokenizer. A new one is written into the folder of the outcome at once, so that a run that goes
- * on has the same.
- * @throws {@link InvalidModelError} when the folder that was asked for has none; as {@link trainByteLevelBpe} does.
+ * Finds a tokenizer that is there already, before the outcome has a folder.
+ * @param given a folder, or a GGUF file in it, that was asked for.
+ * @param beside the folder of the model's configuration, where none was asked for.
+ * @throws {@link InvalidModelError} when what was asked for has none.
+ */
+export async function findTokenizer(
+  given: ModelFolder | undefined,
+  beside: string,
+): Promise<ModelTokenizer | undefined> {
+  const found = await readTokenizer(given ?? diskModelFolder(beside));
+  if (found === undefined && given !== undefined) {
+    const what = "there is no tokenizer in it";
+    throw new InvalidModelError({ where: nameModel(given), what, expected: "tokenizer.json" });
+  }
+  return found;
+}
+
+/**
+ * Takes the tokenizer that was found, the run's own from before, or trains one. It is written into the folder of the
+ * outcome at once, so that a run that goes on has the same.
+ * @throws as {@link trainByteLevelBpe} does.
  */
 export async function prepareTokenizer(
   request: TokenizerRequest,
@@ -133,13 +149,8 @@ export async function prepareTokenizer(
   signal: AbortSignal,
   isQuiet: boolean,
 ): Promise<BaseTokenizer> {
-  const { given, beside, out } = request;
-  let files = await readTokenizer(given ?? diskModelFolder(beside));
-  if (files === undefined && given !== undefined) {
-    const what = "there is no tokenizer in it";
-    throw new InvalidModelError({ where: nameModel(given), what, expected: "tokenizer.json" });
-  }
-  files ??= await readTokenizer(diskModelFolder(out));
+  const { found, out } = request;
+  let files = found ?? (await readTokenizer(diskModelFolder(out)));
   files ??= await trainTokenizer(request, terminal, signal, isQuiet);
   await writeOutputFiles(out, makeTokenizerFiles(files));
   const { tokenizerJson, tokenizerConfig } = files;

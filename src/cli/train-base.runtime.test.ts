@@ -246,6 +246,13 @@ describe("edgeinfinite train base", () => {
     expect(await digestFiles(join(folder.path, "second"), Object.keys(digests))).toEqual(digests);
   });
 
+  it("refuses a folder without a tokenizer before the outcome has one", async () => {
+    const refused = await runCommand(argue("without", "--tokenizer", join(folder.path, "nowhere")));
+    expect(refused.stderr).toMatch(/nowhere: there is no tokenizer in it.*tokenizer\.json/);
+    expect(refused.status).toBe(3);
+    expect(await readdir(folder.path)).not.toContain("without");
+  });
+
   it("refuses a folder with an earlier outcome, unless it may be replaced or is resumed alike", async () => {
     await runCommand(argue("taken", "--steps", "1"));
     const again = await runCommand(argue("taken", "--steps", "1"));

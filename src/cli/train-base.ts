@@ -36,7 +36,7 @@ import { makeSchedule } from "../train/schedule.ts";
 import type { WeightTensors } from "../train/weight-tensors.ts";
 import { type OptionValues, parseArguments, parseChoice, parseNumber, usageError } from "./arguments.ts";
 import type { BaseThreadSetup } from "./base-thread.ts";
-import { prepareTokenizer } from "./base-tokenizer.ts";
+import { findTokenizer, prepareTokenizer } from "./base-tokenizer.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { formatBytes } from "./format.ts";
 import { outputOptions } from "./model-options.ts";
@@ -283,20 +283,15 @@ async function trainBase(context: CommandContext, request: BaseRequest): Promise
   const { out, seed, steps, tokensPerStep, schedule, checkpointSteps } = settings;
   const records = await openTrainingData(settings.dataPaths, signal);
   const init = values.init === undefined ? undefined : await nodePlatform.openFolder(values.init, { signal });
+  // The weights that a training begins with know their own tokens.
+  const given = values.tokenizer === undefined ? init : diskModelFolder(values.tokenizer);
+  const found = await findTokenizer(given, model.folder);
   const start = await readStart(model, init, signal);
   const weights = start?.weights ?? drawWeights(model, seed);
   await using objective = await createObjective(model, weights, request);
   const folder = await prepareOutputFolder(out, settings.existing);
   const { vocabularySize } = model.config;
-  const from = {
-    // The weights that a training begins with know their own tokens.
-    given: values.tokenizer === undefined ? init : diskModelFolder(values.tokenizer),
-    beside: model.folder,
-    out,
-    vocabularySize,
-    digitsPerToken,
-    records,
-  };
+  const from = { found, out, vocabularySize, digitsPerToken, records };
   const { tokenizer, files, identity } = await prepareTokenizer(
     from,
     terminal,
