@@ -7,7 +7,7 @@
  * TEXTS are files or folders to learn from. What is done stays: the same command goes on where it was stopped, and
  * from a checkpoint within a training. In the end the file and the adapters lie in models/edgeinfinite-3m. `--short`
  * trains the base by models/recipe/short, in two hours instead of many, for a model that finds less; it goes to
- * OUT_DIR/edgeinfinite-3m.
+ * OUT_DIR/short/edgeinfinite-3m.
  */
 
 import { spawnSync } from "node:child_process";
@@ -104,7 +104,8 @@ async function main(): Promise<void> {
     console.error("usage: npm run train:default -- --out OUT_DIR [--short] TEXTS…");
     process.exit(2);
   }
-  const out = resolve(values.out);
+  // Of its own: a stage that is done is known by its name alone.
+  const out = resolve(values.out, values.short ? "short" : ".");
   const data = positionals.map((path) => resolve(path));
   await mkdir(out, { recursive: true });
   const bases = listBases(values.short ? join(recipes, "short") : recipes);
