@@ -13,7 +13,7 @@ import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { exitWithUsage, parseArguments } from "./parse-arguments.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 /** Is one run of `edgeinfinite eval`. */
@@ -149,24 +149,25 @@ async function evaluate({ name, task, options }: Run, { out, argv }: Setting): P
 }
 
 async function evaluateAll(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      out: { type: "string" },
-      haystack: { type: "string", multiple: true },
-      only: { type: "string" },
-      long: { type: "boolean" },
-      limit: { type: "string" },
-    },
-  });
   const known = [...runs, ...longRuns];
+  const list = known.map(({ name }) => name).join(",");
+  const usage = `npm run eval:default -- --out OUT_DIR --haystack PATH [--only ${list}] [--long] [--limit N]`;
+  const { values } = parseArguments(
+    {
+      options: {
+        out: { type: "string" },
+        haystack: { type: "string", multiple: true },
+        only: { type: "string" },
+        long: { type: "boolean" },
+        limit: { type: "string" },
+      },
+    },
+    usage,
+  );
   const names = values.only?.split(",");
   const unknown = names?.filter((name) => !known.some((run) => run.name === name)) ?? [];
-  if (values.out === undefined || values.haystack === undefined || unknown.length > 0) {
-    const list = known.map(({ name }) => name).join(",");
-    const usage = `--out OUT_DIR --haystack PATH [--only ${list}] [--long] [--limit N]`;
-    console.error(`usage: npm run eval:default -- ${usage}`);
-    process.exit(2);
-  }
+  if (unknown.length > 0) console.error(`there is no set ${unknown.join(", ")}`);
+  if (values.out === undefined || values.haystack === undefined || unknown.length > 0) exitWithUsage(usage);
   const out = resolve(values.out);
   await mkdir(out, { recursive: true });
   const haystacks = values.haystack.flatMap((path) => ["--haystack", resolve(path)]);

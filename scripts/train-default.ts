@@ -15,11 +15,12 @@ import { existsSync, readdirSync } from "node:fs";
 import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { exitWithUsage, parseArguments } from "./parse-arguments.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const recipes = join(root, "models", "recipe");
 const modelName = "edgeinfinite-3m";
+const usage = "npm run train:default -- --out OUT_DIR [--short] TEXTS…";
 
 /** Is one training: a command, its recipe, and where its outcome goes. */
 interface Stage {
@@ -96,14 +97,11 @@ async function copyAdapter(name: string, from: string, target: string): Promise<
 }
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    options: { out: { type: "string" }, short: { type: "boolean" } },
-    allowPositionals: true,
-  });
-  if (values.out === undefined || positionals.length === 0) {
-    console.error("usage: npm run train:default -- --out OUT_DIR [--short] TEXTS…");
-    process.exit(2);
-  }
+  const { values, positionals } = parseArguments(
+    { options: { out: { type: "string" }, short: { type: "boolean" } }, allowPositionals: true },
+    usage,
+  );
+  if (values.out === undefined || positionals.length === 0) exitWithUsage(usage);
   // Of its own: a stage that is done is known by its name alone.
   const out = resolve(values.out, values.short ? "short" : ".");
   const data = positionals.map((path) => resolve(path));

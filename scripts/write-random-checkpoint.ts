@@ -9,12 +9,15 @@
 
 import { copyFile, mkdir, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { writeFileAtomic } from "../src/files/node-atomic-write.ts";
 import { diskModelFolder } from "../src/files/node-model-folder.ts";
 import { smolLm2Config135M, streamRandomCheckpoint } from "../src/testing/index.ts";
 import { streamGgufModel } from "../test/support/gguf/gguf-model.ts";
 import { type GgufTensorType, ggufTensorTypes } from "../test/support/gguf/gguf-writer.ts";
+import { exitWithUsage, parseArguments } from "./parse-arguments.ts";
+
+const usage = `npx tsx scripts/write-random-checkpoint.ts OUT_DIR [--seed N] [--tokenizer FOLDER] [--gguf TYPE,...]
+types: ${Object.keys(ggufTensorTypes).join(", ")}`;
 
 function isTensorType(text: string): text is GgufTensorType {
   return Object.hasOwn(ggufTensorTypes, text);
@@ -28,10 +31,13 @@ async function write(file: string, bytes: AsyncIterable<Uint8Array> | Uint8Array
 }
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    options: { seed: { type: "string" }, tokenizer: { type: "string" }, gguf: { type: "string" } },
-    allowPositionals: true,
-  });
+  const { values, positionals } = parseArguments(
+    {
+      options: { seed: { type: "string" }, tokenizer: { type: "string" }, gguf: { type: "string" } },
+      allowPositionals: true,
+    },
+    usage,
+  );
   const [folder] = positionals;
   const seed = Number(values.seed ?? 1);
   const types = values.gguf === undefined ? [] : values.gguf.split(",");
@@ -41,12 +47,7 @@ async function main(): Promise<void> {
     !Number.isSafeInteger(seed) ||
     !types.every(isTensorType)
   ) {
-    console.error(
-      "usage: npx tsx scripts/write-random-checkpoint.ts OUT_DIR [--seed N] [--tokenizer FOLDER] [--gguf TYPE,...]",
-    );
-    console.error(`types: ${Object.keys(ggufTensorTypes).join(", ")}`);
-    process.exitCode = 2;
-    return;
+    exitWithUsage(usage);
   }
   await mkdir(folder, { recursive: true });
   await write(join(folder, "model.safetensors"), streamRandomCheckpoint(smolLm2Config135M, { seed }));
