@@ -26,7 +26,16 @@ const own = {
   "slot-bias": { type: "boolean", help: "distill, plus: trains a bias of the slots" },
   "linear-memory": {
     type: "boolean",
-    help: "attention-transfer, distill, plus: trains gates of a linear memory that what leaves the slots goes into",
+    help: "attention-transfer, distill, plus: trains a linear memory that what leaves the slots goes into",
+  },
+  features: {
+    type: "string",
+    value: "N",
+    help: "distill, with --linear-memory: its features are N learned ones, exp(W x); default elu(x) + 1",
+  },
+  "write-gate": {
+    type: "boolean",
+    help: "distill, with --linear-memory: a trained gate says how much of a token is written",
   },
   rank: {
     type: "string",
@@ -115,4 +124,6 @@ export const ownOptions = [
   "init",
   "slot-bias",
   "linear-memory",
+  "features",
+  "write-gate",
 ] as const;

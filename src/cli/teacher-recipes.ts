@@ -10,7 +10,7 @@ import { createDistillObjective } from "../train/distill-objective.ts";
 import type { SegmentObjective } from "../train/segment-objective.ts";
 import type { StudentOptions } from "../train/student.ts";
 import { createTransferObjective } from "../train/transfer-objective.ts";
-import { type AdapterPart, beginAdapter, partOf, readNewParts } from "./adapter-parts.ts";
+import { beginAdapter, partOf, readNewParts, type Trainable } from "./adapter-parts.ts";
 import { usageError } from "./arguments.ts";
 import { chooseContexts } from "./gate-context.ts";
 import type { GateRecipe, GateRequest, GateTraining } from "./gate-recipe.ts";
@@ -21,7 +21,7 @@ const mostTokensByDefault = 2048;
 
 /** Is what differs between the recipes. */
 interface Lesson {
-  readonly trainable: readonly AdapterPart[];
+  readonly trainable: Trainable;
   /** How often the longest documents are as long as one that the teacher reads. */
   readonly longest: number;
   createObjective(student: StudentOptions): Promise<SegmentObjective>;
@@ -75,7 +75,7 @@ const shared = {
 } as const;
 
 const distillation: Lesson = {
-  trainable: ["slot-bias", "linear-memory"],
+  trainable: { parts: ["slot-bias", "linear-memory"], writes: true },
   longest: 3,
   createObjective: (student) =>
     createDistillObjective({ ...student, longTokens: distillation.longest * student.lengthTokens }),
@@ -85,13 +85,13 @@ const distillation: Lesson = {
 export const distillRecipe: GateRecipe = {
   ...shared,
   defaults: { steps: 100, tokensPerStep: 4096, learningRate: 5e-3 },
-  takes: ["gate-bias", "slots", "length", "init", "slot-bias", "linear-memory"],
+  takes: ["gate-bias", "slots", "length", "init", "slot-bias", "linear-memory", "features", "write-gate"],
   whyNot: { "bptt-depth": "it detaches the state between segments" },
   prepare: (request) => prepare(request, distillation),
 };
 
 const transfer: Lesson = {
-  trainable: ["linear-memory"],
+  trainable: { parts: ["linear-memory"], writes: false },
   longest: 1,
   createObjective: createTransferObjective,
 };

@@ -89,6 +89,40 @@ describe("edgeinfinite train gate --recipe distill", () => {
     expect(await readFar("paper")).toBe("paper");
   });
 
+  it("trains learned features and a gate of what is written, and resumes to the same bit for bit", async () => {
+    const argueWrites = (out: string, ...more: readonly string[]): string[] =>
+      argueBias(out, "--linear-memory", "--features", "5", "--write-gate", "--rank", "4", ...more);
+    const whole = await runCommand(argueWrites("writes", "--json"));
+    expect(whole.status).toBe(0);
+    // 2 layers of a bias (4 * 64 + 4 + 2 * 4 + 2 + 4), a read gate (4 * 64 + 4 + 4 * 4 + 4), a write gate
+    // (4 * 64 + 4 + 2 * 4 + 2) and features (2 * 2 * 5 * 16).
+    expect(parseJsonLines(whole.stdout)[0]).toMatchObject({ type: "start", trainedCount: 2288 });
+    expect(await readConfig("writes")).toMatchObject({
+      ...{ linear_memory: true, feature_map: "learned", feature_count: 5, write_gate: true },
+      ...{ write_gate_rank: 4, slot_bias: true, fusion: "convex" },
+    });
+    expect(await readFar("writes")).toBe("plus");
+    const interrupted = { onStdout: interruptAt('"step":3,') };
+    expect((await runCommand(argueWrites("cut-writes", "--json"), interrupted)).status).toBe(130);
+    expect((await runCommand(argueWrites("cut-writes", "--resume"))).status).toBe(0);
+    const digests = await digestFiles(at("writes"), adapterFiles);
+    expect(await digestFiles(at("cut-writes"), adapterFiles)).toEqual(digests);
+    const further = await runCommand(
+      argueDistill("further-writes", "--init", at("writes"), "--linear-memory", "--steps", "2", "--json"),
+    );
+    expect(further.status).toBe(0);
+    // All but the bias.
+    expect(parseJsonLines(further.stdout)[0]).toMatchObject({ type: "start", trainedCount: 1740 });
+    const transfer = ["--recipe", "attention-transfer", "--length", "48", "--fixed-context"];
+    const gates = await runCommand(
+      argue("transfer-writes", ...transfer, "--init", at("writes"), "--steps", "2", "--json"),
+    );
+    expect(gates.stderr).not.toContain("error");
+    // Read gates and the features of queries.
+    expect(parseJsonLines(gates.stdout)[0]).toMatchObject({ type: "start", trainedCount: 880 });
+    expect(await readFar("transfer-writes")).toBe("plus");
+  });
+
   it("keeps how layers share slots, and refuses what does not go with it", async () => {
     const sizes = ["--sinks", "2", "--slots", "6", "--window", "8", "--segment", "6", "--length", "48"];
     const score = ["--recipe", "retention", "--rank", "5", ...sizes, "--steps", "2"];
@@ -134,6 +168,17 @@ describe("edgeinfinite train gate --recipe distill", () => {
       "documents within the window",
       () => ["--init", at("slots"), "--slot-bias", "--length", "20"],
       /no segment/,
+    ],
+    [
+      "features of no memory",
+      () => ["--init", at("slots"), "--slot-bias", "--features", "4"],
+      /--features and --write-gate say how a new linear memory begins/,
+    ],
+    ["features of variant paper", () => ["--features", "4"], /--features is of variant plus/],
+    [
+      "no features",
+      () => ["--init", at("slots"), "--linear-memory", "--features", "0"],
+      /--features: out of range, got 0/,
     ],
     ["gates that are not shut", () => ["--gate-bias", "3"], /gates are not shut|no segment/],
   ])("refuses %s", async (name, more, message) => {

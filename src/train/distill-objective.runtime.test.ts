@@ -26,6 +26,8 @@ const runtime = createNodeRuntime({ threads: 1 });
 const slotsOnly = { variant: "plus", linearMemory: false, slotBias: true, rank: 3, seed: 4 } as const;
 
 interface Setup extends Partial<DistillOptions> {
+  /** L; default 2. */
+  readonly layerCount?: number;
   readonly adapter?: TinyAdapterOptions;
   /** Changes the adapter's tensors. */
   readonly change?: (tensors: WeightTensors) => WeightTensors;
@@ -34,12 +36,13 @@ interface Setup extends Partial<DistillOptions> {
 
 async function create(setup: Setup = {}) {
   const { adapter: shape = slotsOnly, change, isTrained = (name) => name.includes("slot_bias") } = setup;
-  const folder = createTinyModelFolder({ ...sizes, maxPositions: 64 });
+  const { layerCount = 2 } = setup;
+  const folder = createTinyModelFolder({ ...sizes, layerCount, maxPositions: 64 });
   const json = await folder.readJson("config.json");
   const family = await loadModelFamily("tiny", json);
   const config = family.readConfig("tiny", json);
   const base = await readWeightTensors("tiny", (await openCheckpointWeights(folder)).tensors);
-  const adapter = await openAdapter(createTinyAdapterFolder({ ...sizes, context, ...shape }));
+  const adapter = await openAdapter(createTinyAdapterFolder({ ...sizes, layerCount, context, ...shape }));
   const read = await readWeightTensors("tiny adapter", adapter.tensors);
   const all = change?.(read) ?? read;
   const trained = new Map([...all].filter(([name]) => isTrained(name)));
@@ -95,6 +98,48 @@ describe("the objective of distillation", () => {
       }
     },
   );
+
+  // Keys and values of one layer do not depend on what is remembered, so that nothing that is detached has a gradient.
+  it.each([
+    { name: "with slots", slotTokens: 4, step: teacherStep, featureCount: 5, writeGate: true },
+    { name: "without", slotTokens: 0, step: tokenStep, featureCount: 5, writeGate: true },
+    { name: "of given features", slotTokens: 4, step: tokenStep, featureCount: undefined, writeGate: true },
+    { name: "without a gate", slotTokens: 4, step: teacherStep, featureCount: 5, writeGate: false },
+  ])("gives the gradient of what is written over several commits, $name", async (setting) => {
+    const { slotTokens, step, writeGate } = setting;
+    const settings = { ...context, slotTokens };
+    const length = 12 + slotTokens + 3 * 4;
+    const features = setting.featureCount === undefined ? {} : { featureCount: setting.featureCount };
+    const { objective } = await create({
+      adapter: { ...slotsOnly, ...features, linearMemory: true, writeGate, context: settings },
+      contexts: [settings],
+      layerCount: 1,
+      isTrained: (name) => !name.includes("retention"),
+      ...{ lengthTokens: length, longTokens: length },
+    });
+    await using _disposed = objective;
+    const document = makeDocument(length);
+    const sums = zerosLike(objective.parameters);
+    await objective.accumulate(document, sums, step);
+    const places = [
+      ["layers.0.write_gate.up.bias", 1],
+      ["layers.0.write_gate.up.weight", 4],
+      ["layers.0.write_gate.down.weight", 7],
+      ["layers.0.write_gate.down.bias", 2],
+      ["layers.0.feature_map.key.weight", 6],
+      ["layers.0.feature_map.key.weight", 33],
+      ["layers.0.feature_map.query.weight", 6],
+      ["layers.0.read_gate.up.bias", 2],
+      ["layers.0.slot_bias.up.bias", 1],
+    ] as const;
+    for (const [name, index] of places.filter(([tensor]) => sums.has(tensor))) {
+      if (slotTokens === 0 && name.includes("slot_bias")) continue;
+      const slope = await measureSlope(objective, document, { name, index, step });
+      const gradient = sums.get(name)?.[index] ?? Number.NaN;
+      expect(Math.abs(gradient), name).toBeGreaterThan(1e-3);
+      expect(Math.abs(slope - gradient), name).toBeLessThan(2e-3 + 0.01 * Math.abs(gradient));
+    }
+  });
 
   it("changes nothing with a bias of 0, however long the document", async () => {
     const { geometry } = await create();

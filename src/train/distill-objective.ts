@@ -4,29 +4,27 @@
  *
  *   loss = sum over tokens past the window of w * (KL(teacher || student)  or  -log p(next token))
  *
- * The teacher is the base itself. The state is detached between segments; a slot's bias still gets its gradient, since
- * it is computed again from what its token was read as.
+ * The teacher is the base itself. The state is detached between segments; a slot's bias and what is written into the
+ * linear memory still get their gradients, since they are computed again from what their tokens were read as.
  */
 
-import { gradientName } from "../autodiff/differentiate.ts";
 import { InternalError } from "../errors.ts";
-import { type ContextSettings, localCapacityTokens, memoryLayers } from "../memory/geometry.ts";
-import { slotBiasName } from "../memory/slot-attention.ts";
+import { type ContextSettings, localCapacityTokens } from "../memory/geometry.ts";
 import { SlotState } from "../memory/slot-state.ts";
-import { hostFloats } from "../runtime/tensor-memory.ts";
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
 import { addGradients } from "./add-gradients.ts";
 import type { TrainingDocument } from "./data/document-source.ts";
-import { hiddenName, withHiddenOutputs } from "./hidden-outputs.ts";
+import { createMemoryWriteGradient, isMemoryWriteTensor } from "./memory-write-gradient.ts";
 import type { DocumentLoss } from "./objective.ts";
-import type { NamedArrays } from "./parameters.ts";
+import { type NamedArrays, pickArrays } from "./parameters.ts";
 import { readSegments, type SegmentHooks } from "./read-segments.ts";
+import type { RecomputedPart } from "./recomputed-part.ts";
 import type { SegmentObjective } from "./segment-objective.ts";
 import { createSegmentStage, type SegmentStage, SegmentStages } from "./segment-stage.ts";
-import { createSlotBiasGradient, isSlotBiasTensor, type SlotBiasGradient } from "./slot-bias-gradient.ts";
-import { SlotHiddens } from "./slot-hiddens.ts";
+import { createSlotBiasGradient, isSlotBiasTensor } from "./slot-bias-gradient.ts";
 import { checkStudentLength, type StudentOptions, wholeSegments } from "./student.ts";
 import { createTeacher, type Predictions, type Teacher } from "./teacher-predictions.ts";
+import { withTokenOutputs } from "./token-outputs.ts";
 import { addCrossEntropy, lossFeeds, lossNames } from "./training-graph.ts";
 import { describeWeights } from "./weight-tensors.ts";
 
@@ -75,23 +73,18 @@ class Distillation implements SegmentObjective {
   readonly #stages: SegmentStages;
   readonly #teacher: Teacher;
   readonly #firstRow: number;
-  readonly #slotBias: SlotBiasGradient | undefined;
+  readonly #parts: readonly RecomputedPart[];
   /** Trained tensors whose gradients come from the segments' graphs. */
   readonly #direct: readonly string[];
   readonly #fixed: Readonly<Record<string, HostTensor>>;
 
-  constructor(
-    options: DistillOptions,
-    teacher: Teacher,
-    firstRow: number,
-    slotBias: SlotBiasGradient | undefined,
-  ) {
+  constructor(options: DistillOptions, teacher: Teacher, firstRow: number, parts: readonly RecomputedPart[]) {
     const { base, frozen, trained, contexts } = options;
     this.#options = options;
     this.#teacher = teacher;
     this.#firstRow = firstRow;
-    this.#slotBias = slotBias;
-    this.#direct = [...trained.keys()].filter((name) => !isSlotBiasTensor(name));
+    this.#parts = parts;
+    this.#direct = [...trained.keys()].filter((name) => !parts.some((part) => part.owns(name)));
     this.#fixed = Object.fromEntries([...base, ...frozen, ...trained]);
     this.parameters = new Map([...trained].map(([name, { data }]) => [name, data]));
     this.#stages = new SegmentStages(contexts, (context) => this.#createStage(context));
@@ -99,13 +92,13 @@ class Distillation implements SegmentObjective {
 
   #createStage(context: ContextSettings): Promise<SegmentStage> {
     const { family, config, base, makePolicy, runtime } = this.#options;
-    const bare = makePolicy(context);
-    const policy = this.#slotBias === undefined ? bare : withHiddenOutputs(bare, config.geometry);
+    const tokenOutputs = new Set(this.#parts.flatMap((part) => part.tokenOutputs));
+    const policy = withTokenOutputs(makePolicy(context), config.geometry, [...tokenOutputs]);
     const inference = family.buildInferenceGraph("distillation", config, describeWeights(base), policy);
     return createSegmentStage({
       model: { context, policy, inference },
       fed: Object.keys(this.#fixed),
-      wanted: [...this.#direct, ...(this.#slotBias === undefined ? [] : [slotBiasName])],
+      wanted: [...this.#direct, ...this.#parts.flatMap(({ wanted }) => wanted)],
       addLoss: addCrossEntropy,
       runtime,
     });
@@ -143,30 +136,6 @@ class Distillation implements SegmentObjective {
     return { ...sum, loss: sum.loss - entropy };
   }
 
-  /** Keeps what the tokens in slots were read as, and hands the gradient of their biases on to the network. */
-  #followSlots(
-    slotBias: SlotBiasGradient,
-    context: ContextSettings,
-    sums: NamedArrays,
-  ): Required<Pick<SegmentHooks, "onRun" | "onCommit" | "onLearned">> {
-    const { hiddenSize, keyValueHeadCount: headCount } = this.#options.config.geometry;
-    const layerCount = memoryLayers(this.#options.config.geometry).length;
-    const hiddens = new SlotHiddens({ layerCount, headCount, hiddenSize, context });
-    return {
-      onRun: (outputs, count) => hiddens.absorb(hostFloats(outputs[hiddenName], hiddenName), count),
-      onCommit(state) {
-        const chosen = state instanceof SlotState ? state.lastChosen : undefined;
-        if (chosen !== undefined) return hiddens.commit(chosen);
-        throw new InternalError({ where: "distillation", what: "a state without slots has a bias of slots" });
-      },
-      async onLearned(outputs) {
-        const gradient = hostFloats(outputs[gradientName(slotBiasName)], slotBiasName);
-        if (hiddens.slots !== undefined)
-          await slotBias.add(sums, hiddens.slots, gradient, context.sinkTokens);
-      },
-    };
-  }
-
   async accumulate(
     document: TrainingDocument,
     sums: NamedArrays,
@@ -174,16 +143,29 @@ class Distillation implements SegmentObjective {
     signal?: AbortSignal,
   ): Promise<DocumentLoss> {
     const context = this.#stages.contextAt(step);
-    const slots = this.#slotBias && this.#followSlots(this.#slotBias, context, sums);
-    const direct = new Map(this.#direct.map((name) => [name, sums.get(name) ?? new Float32Array()]));
+    const direct = pickArrays(sums, this.#direct);
+    const followers = this.#parts.map((part) => part.follow(context, sums));
     const hooks: Omit<SegmentHooks, "feedsAt"> = {
-      ...slots,
-      onLearned: async (outputs) => {
+      onRun(outputs, count) {
+        for (const follower of followers) follower.onRun(outputs, count);
+      },
+      onCommit(state) {
+        if (followers.length === 0) return;
+        const chosen = state instanceof SlotState ? state.lastChosen : undefined;
+        if (chosen === undefined) {
+          const what = "a state without slots has parts that follow them";
+          throw new InternalError({ where: "distillation", what });
+        }
+        for (const follower of followers) follower.onCommit(chosen);
+      },
+      async onLearned(outputs) {
         addGradients(direct, outputs);
-        await slots?.onLearned(outputs);
+        for (const follower of followers) await follower.onLearned(outputs);
       },
     };
-    return this.#read("learn", document, step, hooks, signal);
+    const sum = await this.#read("learn", document, step, hooks, signal);
+    for (const follower of followers) await follower.finish();
+    return sum;
   }
 
   measureFrozen(document: TrainingDocument, step: number, signal?: AbortSignal): Promise<DocumentLoss> {
@@ -193,7 +175,7 @@ class Distillation implements SegmentObjective {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stages[Symbol.asyncDispose]();
     await this.#teacher[Symbol.asyncDispose]();
-    await this.#slotBias?.[Symbol.asyncDispose]();
+    for (const part of this.#parts) await part[Symbol.asyncDispose]();
   }
 }
 
@@ -204,13 +186,14 @@ class Distillation implements SegmentObjective {
 export async function createDistillObjective(options: DistillOptions): Promise<SegmentObjective> {
   checkStudentLength(options.contexts, Math.min(options.lengthTokens, options.longTokens));
   const { config, base, trained, contexts, runtime, family, lengthTokens } = options;
-  const network = new Map([...trained].filter(([name]) => isSlotBiasTensor(name)));
+  const pick = (isOwn: (name: string) => boolean) => new Map([...trained].filter(([name]) => isOwn(name)));
+  const [network, writes] = [pick(isSlotBiasTensor), pick(isMemoryWriteTensor)];
   const slotTokens = contexts[0]?.slotTokens ?? 0;
   const firstRow = Math.min(...contexts.map(localCapacityTokens));
   const teacher = await createTeacher({ family, config, base, runtime, lengthTokens, firstRow });
-  const slotBias =
-    network.size === 0
-      ? undefined
-      : await createSlotBiasGradient(config.geometry, slotTokens, network, runtime);
-  return new Distillation(options, teacher, firstRow, slotBias);
+  const { geometry } = config;
+  const parts: RecomputedPart[] = [];
+  if (network.size > 0) parts.push(await createSlotBiasGradient(geometry, slotTokens, network, runtime));
+  if (writes.size > 0) parts.push(createMemoryWriteGradient(geometry, writes, runtime));
+  return new Distillation(options, teacher, firstRow, parts);
 }

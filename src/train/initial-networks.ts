@@ -58,3 +58,15 @@ export function drawInitialSlotBias(
     tensors.set(`layers.${layer}.slot_bias.head.bias`, hostTensor("float32", [H], new Float32Array(H)));
   return tensors;
 }
+
+/**
+ * Draws the tensors `layers.{i}.write_gate.*` of all layers with a memory: half of every token is written.
+ * @param rank - R.
+ */
+export function drawInitialWriteGate(
+  geometry: AttentionGeometry,
+  rank: number,
+  seed: number,
+): Map<string, HostTensor<"float32">> {
+  return drawNetworks(geometry, { name: "write_gate", rank, bias: 0 }, seed);
+}

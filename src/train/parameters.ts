@@ -41,6 +41,12 @@ export function zerosLike(arrays: NamedArrays): Map<string, Float32Array> {
   return new Map([...arrays].map(([name, { length }]) => [name, new Float32Array(length)]));
 }
 
+/** Takes those of some names, the same arrays. */
+export function pickArrays(arrays: NamedArrays, names: readonly string[]): NamedArrays {
+  const wanted = new Set(names);
+  return new Map([...arrays].filter(([name]) => wanted.has(name)));
+}
+
 /** Adds scaled arrays onto others of the same names, in place: the sum over several backward passes. */
 export function addScaled(sums: NamedArrays, terms: NamedArrays, scale: number): void {
   assertAlike("addScaled", sums, terms);

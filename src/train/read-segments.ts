@@ -64,16 +64,29 @@ export interface SegmentReading {
   readonly signal: AbortSignal | undefined;
 }
 
+/** Gives a session that is fed weights too. */
+function feedWeights(session: RuntimeSession | undefined, fixed: NamedTensors): RuntimeSession | undefined {
+  return (
+    session && {
+      ...{ inputNames: session.inputNames, outputNames: session.outputNames },
+      run: (feeds, outputs) => session.run({ ...pickFeeds(session, fixed), ...feeds }, outputs),
+      [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
+    }
+  );
+}
+
 /** Reads one document into a state. */
 class SegmentReader {
   readonly #reading: SegmentReading;
   readonly #state: MemoryState;
+  readonly #commit: RuntimeSession | undefined;
   #loss = 0;
   #weight = 0;
 
   constructor(reading: SegmentReading) {
     this.#reading = reading;
     this.#state = reading.stage.policy.createState();
+    this.#commit = feedWeights(reading.stage.commit, reading.fixed);
   }
 
   async read(): Promise<DocumentLoss> {
@@ -113,7 +126,7 @@ class SegmentReader {
     const kept: MemoryState[] = [];
     for (const [index, { from: first, count, feeds, weight }] of segments.entries()) {
       if (last > 0 && index <= last) kept.push(this.#state.clone());
-      await this.#state.commit(stage.commit);
+      await this.#state.commit(this.#commit);
       hooks.onCommit?.(this.#state);
       if (index !== last) {
         await this.#advance(stage.read, count, this.#plainFeeds(first, count));
@@ -137,7 +150,7 @@ class SegmentReader {
     behind: RunOutputs,
   ): Promise<void> {
     const { stage, signal } = this.#reading;
-    const { bptt, learn, commit } = stage;
+    const { bptt, learn } = stage;
     let outputs = behind;
     for (const [index, segment] of [...segments.entries()].toReversed()) {
       // The first is needed for nothing else.
@@ -151,7 +164,7 @@ class SegmentReader {
       signal?.throwIfAborted();
       const feeds = pickFeeds(bptt.retreat, left.commitFeeds(), bptt.state.behindCommit(outputs));
       const above = bptt.state.behindSegment(await bptt.retreat.run(feeds));
-      await before.commit(commit);
+      await before.commit(this.#commit);
       outputs = await this.#run(learn, { ...segment.feeds, ...above }, before, segment.count);
       await this.#takeIn(outputs, segment.weight);
       before.release();

@@ -5,6 +5,7 @@
 
 import { differentiate } from "../autodiff/differentiate.ts";
 import { InvalidRequestError } from "../errors.ts";
+import { freeConstants } from "../graph/free-constants.ts";
 import type { Graph } from "../graph/graph.ts";
 import { pruneGraph } from "../graph/rewrite.ts";
 import { type AttentionGeometry, type ContextSettings, localCapacityTokens } from "../memory/geometry.ts";
@@ -59,6 +60,7 @@ export interface SegmentStage extends AsyncDisposable {
   readonly learn: RuntimeSession;
   /** Reads T tokens behind a commit, as if nothing were trained; gives their loss. */
   readonly frozen: RuntimeSession;
+  /** Takes weights, of a policy whose commits have some, besides what a state gives. */
   readonly commit: RuntimeSession | undefined;
   /** Undefined where the state is detached between segments. */
   readonly bptt: StageBptt | undefined;
@@ -69,6 +71,19 @@ function placesOf(policy: MemoryPolicy, tokenCount: number): number {
   const places = empty.feeds(tokenCount)[pastKeysName(0)]?.shape[2] ?? 0;
   empty.release();
   return places;
+}
+
+/** Writes the commit graph of a policy, whose weights are fed. */
+function writeCommit(policy: MemoryPolicy, fed: readonly string[]): Graph | undefined {
+  const graph = policy.buildCommitGraph();
+  const weights = new Set(graph?.initializers.map(({ value }) => value.name));
+  return (
+    graph &&
+    freeConstants(
+      graph,
+      fed.filter((name) => weights.has(name)),
+    )
+  );
 }
 
 /** Compiles a model for training. */
@@ -82,7 +97,7 @@ export async function createSegmentStage(options: StageOptions): Promise<Segment
   const graphOf = (shape: RunShape): Graph => specializeForTraining(inference, policy, shape, fed);
   const learnt = addLoss(graphOf(learning));
   const others = learnt.outputs.flatMap(({ name }) => (name === lossNames.loss ? [] : [name]));
-  const committing = policy.buildCommitGraph();
+  const committing = writeCommit(policy, fed);
   const carried =
     bptt === undefined || committing === undefined
       ? undefined

@@ -6,15 +6,19 @@
  * The same network as in inference, over tokens that differ from head to head.
  */
 
-import { differentiate, upstreamName } from "../autodiff/differentiate.ts";
+import { differentiate, gradientName, upstreamName } from "../autodiff/differentiate.ts";
 import { GraphBuilder } from "../graph/builder.ts";
 import type { Graph, Value } from "../graph/graph.ts";
 import { type AttentionGeometry, memoryLayers } from "../memory/geometry.ts";
 import { slotBiasName } from "../memory/slot-attention.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { hostFloats } from "../runtime/tensor-memory.ts";
 import { hostTensor } from "../tensor/host-tensor.ts";
 import { addGradients } from "./add-gradients.ts";
-import type { NamedArrays } from "./parameters.ts";
+import { writeHeadNetwork } from "./head-network.ts";
+import { pickArrays } from "./parameters.ts";
+import type { RecomputedPart } from "./recomputed-part.ts";
+import { SlotRows } from "./slot-rows.ts";
 import { pickFeeds, type WeightTensors } from "./weight-tensors.ts";
 
 const hiddenInput = "slot_hidden";
@@ -38,36 +42,35 @@ export function buildSlotBias(
       const name = `layers.${layer}.slot_bias.${part}`;
       return b.input(name, "float32", network.get(name)?.shape ?? []);
     };
-    const up = take("up.weight");
-    const own = b.reshape(b.slice(hidden, 0, index, index + 1), [K * B, E]);
-    const inner = b.silu(b.linear(own, take("down.weight"), take("down.bias")));
-    const rank = Number(up.shape[1]);
-    const product = b.matMul(b.reshape(inner, [K, B, rank]), b.reshape(up, [K, rank, 1]));
-    const ofToken = b.add(b.reshape(product, [K, 1, B]), b.reshape(take("up.bias"), [K, 1, 1]));
+    const own = b.slice(hidden, 0, index, index + 1);
+    const ofToken = b.reshape(writeHeadNetwork(b, geometry, own, B, take), [K, 1, B]);
     const all = b.add(ofToken, b.reshape(take("head.bias"), [K, group, 1]));
     return b.reshape(all, [1, K, group, B]);
   });
   return b.finish([b.named(slotBiasName, b.concat(biases, 0))]);
 }
 
-/** Hands gradients on to the network. */
-export interface SlotBiasGradient extends AsyncDisposable {
-  /**
-   * Adds the gradient of the network's tensors to the sums.
-   * @param hidden of the tokens in slots, `[N, K, B, E]`.
-   * @param upstream gradient of the biases of all places, `[N, K, H/K, P]`.
-   * @param firstSlot S: the place of the first slot.
-   */
-  add(sums: NamedArrays, hidden: Float32Array, upstream: Float32Array, firstSlot: number): Promise<void>;
+/** Takes the gradients of slots out of those of all places, `[N, K, H/K, P]`, from the place S on. */
+function ofSlotsAlone(upstream: Float32Array, rowCount: number, S: number, B: number): Float32Array {
+  const places = upstream.length / rowCount;
+  const ofSlots = new Float32Array(rowCount * B);
+  for (let row = 0; row < rowCount; row++) {
+    const first = row * places + S;
+    ofSlots.set(upstream.subarray(first, first + B), row * B);
+  }
+  return ofSlots;
 }
 
-/** Compiles the network with its gradient, for one number of slots. */
+/**
+ * Compiles the network with its gradient, for one number of slots.
+ * @param network its tensors: `layers.{i}.slot_bias.*`.
+ */
 export async function createSlotBiasGradient(
   geometry: AttentionGeometry,
   slotTokens: number,
   network: WeightTensors,
   runtime: Runtime,
-): Promise<SlotBiasGradient> {
+): Promise<RecomputedPart> {
   const { hiddenSize: E, keyValueHeadCount: K, queryHeadCount: H } = geometry;
   const [N, B] = [memoryLayers(geometry).length, slotTokens];
   const names = [...network.keys()];
@@ -79,20 +82,27 @@ export async function createSlotBiasGradient(
   const session = await runtime.createSession(graph);
   const fixed = Object.fromEntries(network);
   return {
-    async add(sums, hidden, upstream, firstSlot) {
-      const places = upstream.length / (N * H);
-      const ofSlots = new Float32Array(N * H * B);
-      for (let row = 0; row < N * H; row++) {
-        const first = row * places + firstSlot;
-        ofSlots.set(upstream.subarray(first, first + B), row * B);
-      }
-      const feeds = {
-        [hiddenInput]: hostTensor("float32", [N, K, B, E], hidden),
-        [upstreamName(slotBiasName)]: hostTensor("float32", [N, K, H / K, B], ofSlots),
+    owns: isSlotBiasTensor,
+    tokenOutputs: ["token_hidden"],
+    wanted: [slotBiasName],
+    follow(context, sums) {
+      const rows = new SlotRows({ layerCount: N, headCount: K, rowSize: E, context });
+      const own = pickArrays(sums, names);
+      return {
+        onRun: ({ token_hidden }, count) => rows.absorb(hostFloats(token_hidden, "token_hidden"), count),
+        onCommit: (chosen) => rows.commit(chosen),
+        async onLearned(outputs) {
+          if (rows.slots === undefined) return;
+          const upstream = hostFloats(outputs[gradientName(slotBiasName)], slotBiasName);
+          const ofSlots = ofSlotsAlone(upstream, N * H, context.sinkTokens, B);
+          const feeds = {
+            [hiddenInput]: hostTensor("float32", [N, K, B, E], rows.slots),
+            [upstreamName(slotBiasName)]: hostTensor("float32", [N, K, H / K, B], ofSlots),
+          };
+          addGradients(own, await session.run(pickFeeds(session, fixed, feeds)));
+        },
+        finish: async () => {},
       };
-      const results = await session.run(pickFeeds(session, fixed, feeds));
-      const own = new Map(names.map((name) => [name, sums.get(name) ?? new Float32Array()]));
-      addGradients(own, results);
     },
     [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
   };
