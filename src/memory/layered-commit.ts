@@ -15,7 +15,7 @@ import { type AttentionGeometry, type ContextSettings, kindOfLayer } from "./geo
 import { keptKeysName } from "./kept-keys.ts";
 import type { GroupStep } from "./layered-design.ts";
 import { pastKeysName, pastValuesName, placesKindOf, placesOfKind } from "./local-attention.ts";
-import { rotaryTables } from "./rotary.ts";
+import { lastPositions, type RotaryKind, type RotaryTables, rotaryTables } from "./rotary.ts";
 import { movedKeysName, slotKeysName, slotValuesName, tableName } from "./slot-commit.ts";
 
 /** Names the input of a layer's chosen rows among its candidates, int64 `[K*Q]`: `head * (A + T) + index`. */
@@ -82,10 +82,29 @@ export interface GroupChoice extends GroupStep {
 }
 
 function indices(chosen: Int32Array, rowsPerHead: number, headRows: number): HostTensor {
-  const all = BigInt64Array.from(chosen, (index, at) =>
-    BigInt(Math.floor(at / rowsPerHead) * headRows + index),
-  );
+  const all = new BigInt64Array(chosen.length);
+  for (let at = 0; at < chosen.length; at++)
+    all[at] = BigInt(Math.floor(at / rowsPerHead) * headRows + (chosen[at] ?? 0));
   return hostTensor("int64", [all.length], all);
+}
+
+/** Computes tables of the same positions once for all kinds of layers that are rotated alike. */
+function shareTables(
+  firstPosition: number,
+  count: number,
+  direction: 1 | -1 = 1,
+): (kind: RotaryKind) => RotaryTables {
+  const known: { readonly kind: RotaryKind; readonly tables: RotaryTables }[] = [];
+  return (kind) => {
+    const alike = known.find(
+      ({ kind: other }) =>
+        other.inverseFrequencies === kind.inverseFrequencies && other.rotaryScale === kind.rotaryScale,
+    );
+    if (alike !== undefined) return alike.tables;
+    const tables = rotaryTables(kind, firstPosition, count, direction);
+    known.push({ kind, tables });
+    return tables;
+  };
 }
 
 /** Gives the inputs of the commit graph that are not buffers of the state. */
@@ -99,6 +118,10 @@ export function layeredCommitFeeds(
   const { sinkTokens: S, slotTokens: B, segmentTokens: T } = context;
   const feeds: Record<string, Tensor> = {};
   const firstLocal = S + B + commitCount * T;
+  // Kept rows end where local tokens begin, in every group.
+  const mostRows = Math.max(...choices.map(({ keptRows }) => keptRows));
+  const keptTables = shareTables(firstLocal + T - mostRows, mostRows);
+  const localTables = shareTables(firstLocal, T, -1);
   for (const { group, heldRows, keptRows, places, chosen } of choices) {
     const local = Int32Array.from({ length: K * T }, (_, at) => heldRows + (at % T));
     for (const [index, layer] of group.layers.entries()) {
@@ -109,9 +132,8 @@ export function layeredCommitFeeds(
       feeds[chosenRowsName(layer)] = indices(ofLayer, keptRows, heldRows + T);
       const kind = geometry.layerKinds[layer] ?? -1;
       const ofKind = kindOfLayer(geometry, layer);
-      // Kept rows end where local tokens begin.
-      const rotate = rotaryTables(ofKind, firstLocal + T - keptRows, keptRows);
-      const unrotate = rotaryTables(ofKind, firstLocal, T, -1);
+      const rotate = lastPositions(keptTables(ofKind), keptRows);
+      const unrotate = localTables(ofKind);
       feeds[tableName("rotate", "cos", kind)] = rotate.cos;
       feeds[tableName("rotate", "sin", kind)] = rotate.sin;
       feeds[tableName("unrotate", "cos", kind)] = unrotate.cos;

@@ -288,11 +288,13 @@ export class LayeredSlotState implements MemoryState {
       return;
     }
     const count = heldRows + this.#design.context.segmentTokens;
-    numbers.keep(Int32Array.from(chosen.flatMap((ofLayer) => [...ofLayer])), {
-      from: 0,
-      count,
-      keep: keptRows,
-    });
+    const all = new Int32Array(chosen.reduce((sum, { length }) => sum + length, 0));
+    let filled = 0;
+    for (const ofLayer of chosen) {
+      all.set(ofLayer, filled);
+      filled += ofLayer.length;
+    }
+    numbers.keep(all, { from: 0, count, keep: keptRows });
   }
 
   /** Gives a group without what a commit drops: as it is, or at the first commit in buffers of its own size. */

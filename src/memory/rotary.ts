@@ -42,6 +42,14 @@ export function rotaryTables(
   return { cos: hostTensor("float32", shape, cos), sin: hostTensor("float32", shape, sin) };
 }
 
+/** Views the tables of the last `count` positions of others. */
+export function lastPositions({ cos, sin }: RotaryTables, count: number): RotaryTables {
+  const [, rows = 0, half = 0] = cos.shape;
+  const view = ({ data }: HostTensor<"float32">): HostTensor<"float32"> =>
+    hostTensor("float32", [1, count, half], data.subarray((rows - count) * half));
+  return { cos: view(cos), sin: view(sin) };
+}
+
 /**
  * Rotates rows `[n, D]` by one and the same number of positions, without scaling.
  * @param from rows to rotate; may be `to` itself.
