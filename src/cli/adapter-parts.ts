@@ -3,7 +3,7 @@
  * are trained.
  */
 
-import type { AdapterDesign, LinearMemoryDesign } from "../memory/adapter.ts";
+import { type AdapterDesign, type LinearMemoryDesign, mostRank } from "../memory/adapter.ts";
 import type { AttentionGeometry } from "../memory/geometry.ts";
 import { drawInitialGates } from "../train/initial-gates.ts";
 import { drawInitialFeatures } from "../train/initial-memory.ts";
@@ -40,12 +40,12 @@ interface NewParts {
 /** Reads how new parts begin. @throws {@link InvalidRequestError} */
 export function readNewParts(values: GateValues): NewParts {
   const { rank, "gate-bias": bias, features, "write-gate": hasWriteGate } = values;
-  const given = rank === undefined ? undefined : parseWhole("rank", rank, 1);
+  const given = rank === undefined ? undefined : parseWhole("rank", rank, 1, mostRank);
   const gateBias = bias === undefined ? -4 : parseNumber("gate-bias", bias);
   const gateRank = given ?? 16;
   return {
     ...{ biasRank: given ?? 8, gateRank, gateBias },
-    ...(features !== undefined && { featureCount: parseWhole("features", features, 1) }),
+    ...(features !== undefined && { featureCount: parseWhole("features", features, 1, mostRank) }),
     ...(hasWriteGate && { writeGateRank: gateRank }),
   };
 }

@@ -3,6 +3,7 @@
  * attention over whole documents comes back to. It makes an adapter without a linear memory.
  */
 
+import { mostRank } from "../memory/adapter.ts";
 import type { AttentionGeometry, ContextSettings } from "../memory/geometry.ts";
 import { applyBudgets, mostSlotTokens, shareSlots } from "../memory/slot-budgets.ts";
 import { drawInitialRetention } from "../train/initial-networks.ts";
@@ -47,7 +48,7 @@ async function prepare({ base, values, seed, runtime, signal }: GateRequest): Pr
   const { rank: rankText, slots, length, kernel } = values;
   const kernelTokens = kernel === undefined ? 1 : parseWhole("kernel", kernel, 1);
   const weighsQueries = values["weigh-queries"] === true;
-  const rank = rankText === undefined ? 32 : parseWhole("rank", rankText, 1);
+  const rank = rankText === undefined ? 32 : parseWhole("rank", rankText, 1, mostRank);
   const slotTokens =
     slots === undefined ? Math.min(128, Math.ceil(maxPositions / 8)) : parseWhole("slots", slots, 1);
   const lengthTokens =

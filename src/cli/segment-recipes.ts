@@ -3,6 +3,7 @@
  */
 
 import type { AdapterDesign } from "../memory/adapter.ts";
+import { mostRank } from "../memory/adapter.ts";
 import { type ContextSettings, localCapacityTokens } from "../memory/geometry.ts";
 import { createPolicy } from "../memory/policies.ts";
 import { assertClosedGates, startTolerance } from "../train/closed-gates.ts";
@@ -53,7 +54,7 @@ function beginInfini({ base, values }: GateRequest, gateBias: number): Beginning
 /** Begins with gating networks. @throws {@link InvalidRequestError} for an option that says nothing to them. */
 function beginPaper({ base, values, seed }: GateRequest, gateBias: number): Beginning {
   if (values["delta-rule"]) throw usageError("--delta-rule is of variant infini");
-  const rank = values.rank === undefined ? 16 : parseWhole("rank", values.rank, 1);
+  const rank = values.rank === undefined ? 16 : parseWhole("rank", values.rank, 1, mostRank);
   const memory = { writeGateRank: undefined, featureCount: undefined, fusion: "convex" } as const;
   return {
     design: { variant: "paper", linearMemory: { readGateRank: rank, ...memory } },

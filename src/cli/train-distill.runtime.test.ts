@@ -180,6 +180,12 @@ describe("edgeinfinite train gate --recipe distill", () => {
       () => ["--init", at("slots"), "--linear-memory", "--features", "0"],
       /--features: out of range, got 0/,
     ],
+    [
+      "more features than adapters have",
+      () => ["--init", at("slots"), "--linear-memory", "--features", "999999999"],
+      /--features: out of range, got 999999999, expected a whole number from 1 to 65536/,
+    ],
+    ["too wide a gate", () => ["--rank", "999999999"], /--rank: out of range.*from 1 to 65536/],
     ["gates that are not shut", () => ["--gate-bias", "3"], /gates are not shut|no segment/],
   ])("refuses %s", async (name, more, message) => {
     const { status, stderr } = await runCommand(argueDistill(name.replaceAll(" ", "-"), ...more()));

@@ -73,10 +73,15 @@ export interface TrainingSettings {
 }
 
 /** Parses a whole number. @throws {@link InvalidRequestError} when it is none, or below `least`. */
-export function parseWhole(name: string, text: string, least: number): number {
+export function parseWhole(
+  name: string,
+  text: string,
+  least: number,
+  most: number = Number.POSITIVE_INFINITY,
+): number {
   const got = parseNumber(name, text);
-  if (Number.isSafeInteger(got) && got >= least) return got;
-  const expected = `a whole number from ${least}`;
+  if (Number.isSafeInteger(got) && got >= least && got <= most) return got;
+  const expected = `a whole number from ${least}${Number.isFinite(most) ? ` to ${most}` : ""}`;
   throw new InvalidRequestError({ where: `--${name}`, what: "out of range", got, expected });
 }
 

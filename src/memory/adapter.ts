@@ -13,7 +13,10 @@ import type { ContextSettings } from "./geometry.ts";
 import type { UpdateRule } from "./linear-memory.ts";
 
 const size = z.number().int().nonnegative();
-const rank = z.number().int().positive().max(65536);
+/** The largest inner width and the most learned features that adapters have. */
+export const mostRank = 65536;
+
+const rank = z.number().int().positive().max(mostRank);
 
 const configSchema = z.looseObject({
   peft_type: z.literal("EDGEINFINITE"),

@@ -40,7 +40,7 @@ import { memorySwitch } from "./segmented-state.ts";
 import { slotBiasOfKind } from "./slot-attention.ts";
 import { movedKeysName, slotKeysName, slotValuesName } from "./slot-commit.ts";
 import { tokenNumbersName } from "./slot-state.ts";
-import { joinFloats, SavedArrays } from "./state-arrays.ts";
+import { joinFloats, joinIndices, SavedArrays } from "./state-arrays.ts";
 import { chooseHighest, countNumbers, TokenNumbers } from "./token-numbers.ts";
 
 /** Is what the layers of a group hold. */
@@ -288,13 +288,7 @@ export class LayeredSlotState implements MemoryState {
       return;
     }
     const count = heldRows + this.#design.context.segmentTokens;
-    const all = new Int32Array(chosen.reduce((sum, { length }) => sum + length, 0));
-    let filled = 0;
-    for (const ofLayer of chosen) {
-      all.set(ofLayer, filled);
-      filled += ofLayer.length;
-    }
-    numbers.keep(all, { from: 0, count, keep: keptRows });
+    numbers.keep(joinIndices(chosen), { from: 0, count, keep: keptRows });
   }
 
   /** Gives a group without what a commit drops: as it is, or at the first commit in buffers of its own size. */

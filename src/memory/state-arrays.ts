@@ -19,7 +19,18 @@ export function countArrayBytes(sizes: readonly ArraySize[]): number {
 
 /** Puts parts side by side. */
 export function joinFloats(parts: readonly Float32Array[]): Float32Array {
-  const joined = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  return fill(new Float32Array(countAll(parts)), parts);
+}
+
+/** Joins arrays of indices, one behind the other. */
+export function joinIndices(parts: readonly Int32Array[]): Int32Array {
+  return fill(new Int32Array(countAll(parts)), parts);
+}
+
+const countAll = (parts: readonly { readonly length: number }[]): number =>
+  parts.reduce((sum, { length }) => sum + length, 0);
+
+function fill<Joined extends Float32Array | Int32Array>(joined: Joined, parts: readonly Joined[]): Joined {
   let offset = 0;
   for (const part of parts) {
     joined.set(part, offset);
