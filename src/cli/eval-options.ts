@@ -37,7 +37,7 @@ export const evalOptions = {
   "equal-bytes": {
     type: "string",
     value: "P,…",
-    help: "streaming, paper, infini: once more, each with a window as long as the state of the largest policy with slots allows",
+    help: "streaming, paper, infini: each (once more, if --policies has it) with a window as long as the state of the largest policy with slots allows",
   },
   lengths: {
     type: "string",
@@ -158,14 +158,29 @@ export function assertLabels(subjects: readonly Subject[]): void {
   throw usageError("two policies have the same label", { got: twice.label, command: "eval" });
 }
 
-/** Lists the policies that run with a longer window too. @throws {@link InvalidRequestError} */
-export function toEqualBytes(values: EvalValues): readonly PolicyName[] {
+/** Tells whether a policy has something trained. */
+const isTrained = (policy: PolicyName): policy is "plus" | "paper" | "infini" =>
+  policy === "plus" || policy === "paper" || policy === "infini";
+
+/**
+ * Lists the policies that run with a longer window.
+ * @param subjects - of `--policies` and of a file.
+ * @returns their names, and subjects of those that are not evaluated otherwise: to measure, not to evaluate.
+ * @throws {@link InvalidRequestError}
+ */
+export function toEqualBytes(
+  values: EvalValues,
+  subjects: readonly Subject[],
+): { readonly policies: readonly PolicyName[]; readonly others: readonly Subject[] } {
   const withoutSlots = policyNames.filter((name) => !keepsSlots(name) && name !== "full");
-  return splitList(values["equal-bytes"] ?? "").map((text) => parseChoice("equal-bytes", text, withoutSlots));
+  const names = splitList(values["equal-bytes"] ?? "");
+  const policies = names.map((text) => parseChoice("equal-bytes", text, withoutSlots));
+  const others = policies.filter((name) => subjects.every(({ policy }) => policy !== name));
+  return { policies, others: others.map((policy) => subjectOfFlags(values, policy)) };
 }
 
-/** Lists the subjects: of flags, then of a file. @throws {@link InvalidRequestError} {@link FileError} */
-export async function toSubjects(values: EvalValues): Promise<readonly Subject[]> {
+/** Gives the subject of a policy with the sizes and the adapter that flags name. @throws {@link InvalidRequestError} */
+function subjectOfFlags(values: EvalValues, policy: PolicyName): Subject {
   const { slotTokens, ...plain } =
     toMemoryOptions({
       ...(values.sinks !== undefined && { sinks: values.sinks }),
@@ -173,19 +188,23 @@ export async function toSubjects(values: EvalValues): Promise<readonly Subject[]
       ...(values.window !== undefined && { window: values.window }),
       ...(values.segment !== undefined && { segment: values.segment }),
     }).context ?? {};
+  return {
+    label: policy,
+    policy,
+    adapter: isTrained(policy) ? values[`${policy}-adapter`] : undefined,
+    context: { ...plain, ...(keepsSlots(policy) && slotTokens !== undefined && { slotTokens }) },
+    ablation: undefined,
+  };
+}
+
+/** Lists the subjects: of flags, then of a file. @throws {@link InvalidRequestError} {@link FileError} */
+export async function toSubjects(values: EvalValues): Promise<readonly Subject[]> {
   const asked: readonly Ablation[] = splitList(values.ablations ?? "").map((text) =>
     parseChoice("ablations", text, ablations),
   );
   const ofFlags = choosePolicies(values).flatMap((policy): Subject[] => {
-    const isTrained = policy === "plus" || policy === "paper" || policy === "infini";
-    const whole: Subject = {
-      label: policy,
-      policy,
-      adapter: isTrained ? values[`${policy}-adapter`] : undefined,
-      context: { ...plain, ...(keepsSlots(policy) && slotTokens !== undefined && { slotTokens }) },
-      ablation: undefined,
-    };
-    const ablated = isTrained ? asked : [];
+    const whole = subjectOfFlags(values, policy);
+    const ablated = isTrained(policy) ? asked : [];
     return [whole, ...ablated.map((ablation) => ({ ...whole, label: `${policy} ${ablation}`, ablation }))];
   });
   const file = values["policy-file"];

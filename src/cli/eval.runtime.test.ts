@@ -114,6 +114,14 @@ describe("edgeinfinite eval", () => {
     for (const { settings } of records) expect(settings.distanceTokens).toBe(3 + Number(window) + 13);
   });
 
+  it("runs a policy at equal bytes alone where --policies lacks it", async () => {
+    const flags = ["--policies", "keydiff", "--equal-bytes", "streaming,infini", "--lengths", "300"];
+    expect((await runCommand(argue("alone", ...flags, "--examples", "1"))).status).toBe(0);
+    const records = await readRecordFolder(join(folder.path, "alone"));
+    const policies = records.map(({ policy }) => policy).sort();
+    expect(policies).toEqual(["infini equal-bytes", "keydiff", "streaming equal-bytes"]);
+  });
+
   it("goes on after each kill, with no example lost or repeated", { timeout: 180_000 }, async () => {
     const flags = ["--policies", "streaming,keydiff", "--examples", "4"];
     expect((await runCommand(argue("straight", ...flags))).status).toBe(0);

@@ -62,8 +62,10 @@ async function chooseSubjects(
   signal: AbortSignal,
 ): Promise<ChosenSubjects> {
   const given = await toSubjects(values);
+  const { policies, others } = toEqualBytes(values, given);
   const sizes = await measureSubjects(nodePlatform, model, given, signal);
-  const longer = lengthenWindows(sizes, toEqualBytes(values));
+  const otherSizes = await measureSubjects(nodePlatform, model, others, signal);
+  const longer = lengthenWindows([...sizes, ...otherSizes], policies);
   const subjects = [...given, ...longer.map(({ subject }) => subject)];
   assertLabels(subjects);
   const contexts = [...sizes, ...longer].map(({ context }) => context);

@@ -33,7 +33,7 @@ describe("lengthenWindows", () => {
   it("refuses where there is nothing to be equal to, or no room", () => {
     const refusals: [readonly SubjectSize[], PolicyName, RegExp][] = [
       [[streaming], "streaming", /no policy of this evaluation has slots/],
-      [[streaming, plus], "paper", /the policy is not evaluated.*"paper"/],
+      [[streaming, plus], "paper", /the policy cannot be loaded.*"paper"/],
       [[sizeOf("paper", 0, 15_750), plus], "paper", /as many bytes as those with slots already/],
     ];
     for (const [sizes, policy, message] of refusals)

@@ -51,9 +51,9 @@ function refuse(policy: PolicyName, what: string): never {
 }
 
 /**
- * Gives the subjects of some policies once more, each with a window as long as the state of the largest subject with
+ * Gives the subjects of some policies, each with a window as long as the state of the largest subject with
  * slots allows: no fewer bytes than any of them but for less than a token's.
- * @param sizes - of all subjects; ablated ones do not count.
+ * @param sizes - of all subjects, those of the policies among them; ablated ones do not count.
  * @throws {@link InvalidRequestError} when no subject has slots, one of the policies has none, or no token more fits.
  */
 export function lengthenWindows(
@@ -66,7 +66,7 @@ export function lengthenWindows(
   return policies.flatMap((policy) => {
     if (withSlots.length === 0) refuse(policy, "no policy of this evaluation has slots to be equal to");
     const own = whole.filter(({ subject }) => subject.policy === policy);
-    if (own.length === 0) refuse(policy, "the policy is not evaluated, or cannot be loaded");
+    if (own.length === 0) refuse(policy, "the policy cannot be loaded");
     return own.map(({ subject, context, stateBytes, tokenBytes }): SubjectSize => {
       const moreTokens = Math.floor((budgetBytes - stateBytes) / tokenBytes);
       if (moreTokens < 1) refuse(policy, "the policy has as many bytes as those with slots already");
