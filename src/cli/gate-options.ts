@@ -76,6 +76,11 @@ const own = {
     value: "N",
     help: "retention: a token is worth what the most wanted of N tokens around it is, odd; default 1",
   },
+  "score-kernel": {
+    type: "string",
+    value: "N",
+    help: "retention: a token's score is the mean of N tokens' around it, odd; default 1. Training is the same; slots are chosen by it",
+  },
   "slot-shares": {
     type: "string",
     value: "X,…",
@@ -119,6 +124,7 @@ export const ownOptions = [
   "bptt-depth",
   "length",
   "kernel",
+  "score-kernel",
   "slot-shares",
   "weigh-queries",
   "init",

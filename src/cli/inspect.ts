@@ -137,6 +137,8 @@ function formatDesign(design: AdapterDesign): string {
   const { variant, linearMemory } = design;
   const parts: string[] = [variant];
   if (variant === "plus") parts.push(`retention rank ${design.retentionRank}`);
+  if (variant === "plus" && design.scoreKernel !== undefined)
+    parts.push(`scores pooled over ${design.scoreKernel} tokens`);
   if (variant === "plus" && design.slotShares !== undefined)
     parts.push(`slots by layer as ${design.slotShares.join(" : ")}`);
   if (variant === "plus" && design.slotBiasRank !== undefined)

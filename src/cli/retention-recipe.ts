@@ -3,7 +3,7 @@
  * attention over whole documents comes back to. It makes an adapter without a linear memory.
  */
 
-import { mostRank } from "../memory/adapter.ts";
+import { mostKernel, mostRank } from "../memory/adapter.ts";
 import type { AttentionGeometry, ContextSettings } from "../memory/geometry.ts";
 import { applyBudgets, mostSlotTokens, shareSlots } from "../memory/slot-budgets.ts";
 import { drawInitialRetention } from "../train/initial-networks.ts";
@@ -16,6 +16,15 @@ import { parseWhole } from "./training-options.ts";
 
 /** Attention is held whole, so that memory grows with the square of a document's length. */
 const mostTokensByDefault = 2048;
+
+/** Reads how many tokens a score is pooled over; undefined for one. @throws {@link InvalidRequestError} */
+function readScoreKernel(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const tokens = parseWhole("score-kernel", text, 1, mostKernel);
+  if (tokens % 2 === 0)
+    throw usageError("--score-kernel is even", { got: text, expected: "an odd number", command: "train" });
+  return tokens === 1 ? undefined : tokens;
+}
 
 /** Reads how layers share the slots. @throws {@link InvalidRequestError} where they cannot be shared so. */
 function readSlotShares(
@@ -48,6 +57,7 @@ async function prepare({ base, values, seed, runtime, signal }: GateRequest): Pr
   const { rank: rankText, slots, length, kernel } = values;
   const kernelTokens = kernel === undefined ? 1 : parseWhole("kernel", kernel, 1);
   const weighsQueries = values["weigh-queries"] === true;
+  const scoreKernel = readScoreKernel(values["score-kernel"]);
   const rank = rankText === undefined ? 32 : parseWhole("rank", rankText, 1, mostRank);
   const slotTokens =
     slots === undefined ? Math.min(128, Math.ceil(maxPositions / 8)) : parseWhole("slots", slots, 1);
@@ -69,6 +79,7 @@ async function prepare({ base, values, seed, runtime, signal }: GateRequest): Pr
       variant: "plus",
       slotShares,
       retentionRank: rank,
+      scoreKernel,
       slotBiasRank: undefined,
       linearMemory: undefined,
     },
@@ -87,6 +98,7 @@ async function prepare({ base, values, seed, runtime, signal }: GateRequest): Pr
       ...{ rank, lengthTokens },
       ...(kernelTokens > 1 && { kernelTokens }),
       ...(weighsQueries && { weighsQueries }),
+      ...(scoreKernel !== undefined && { scoreKernel }),
       ...(slotShares && { slotShares: [...slotShares] }),
     },
   };
@@ -96,7 +108,7 @@ async function prepare({ base, values, seed, runtime, signal }: GateRequest): Pr
 export const retentionRecipe: GateRecipe = {
   variants: ["plus"],
   defaults: { steps: 400, tokensPerStep: 4096, learningRate: 3e-3 },
-  takes: ["slots", "length", "kernel", "slot-shares", "weigh-queries"],
+  takes: ["slots", "length", "kernel", "score-kernel", "slot-shares", "weigh-queries"],
   whyNot: { "bptt-depth": "what it trains is computed from one run of the base, behind no state" },
   memoryRemedy: "Choose a smaller --length.",
   prepare,

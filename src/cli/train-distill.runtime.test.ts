@@ -123,15 +123,18 @@ describe("edgeinfinite train gate --recipe distill", () => {
     expect(await readFar("transfer-writes")).toBe("plus");
   });
 
-  it("keeps how layers share slots, and refuses what does not go with it", async () => {
+  it("keeps how layers share slots and how scores are pooled, and refuses what does not go with it", async () => {
     const sizes = ["--sinks", "2", "--slots", "6", "--window", "8", "--segment", "6", "--length", "48"];
     const score = ["--recipe", "retention", "--rank", "5", ...sizes, "--steps", "2"];
-    const trained = await runCommand(argue("shared", ...score, "--slot-shares", "1,3"));
+    const trained = await runCommand(
+      argue("shared", ...score, "--slot-shares", "1,3", "--score-kernel", "3"),
+    );
     expect(trained.stderr).not.toContain("error");
-    expect(await readConfig("shared")).toMatchObject({ slot_shares: [1, 3], linear_memory: false });
+    const shared = { slot_shares: [1, 3], score_kernel: 3 };
+    expect(await readConfig("shared")).toMatchObject({ ...shared, linear_memory: false });
     const bias = ["--variant", "plus", "--init", at("shared"), "--slot-bias", "--steps", "1"];
     expect((await runCommand(argueDistill("shared-bias", ...bias))).status).toBe(0);
-    expect(await readConfig("shared-bias")).toMatchObject({ slot_shares: [1, 3], slot_bias: true });
+    expect(await readConfig("shared-bias")).toMatchObject({ ...shared, slot_bias: true });
     expect(await readFar("shared-bias")).toBe("plus");
     const memory = ["--variant", "plus", "--init", at("shared"), "--linear-memory"];
     for (const [argv, message] of [
@@ -140,6 +143,12 @@ describe("edgeinfinite train gate --recipe distill", () => {
         argue("no", ...score, "--slot-shares", "1,2,3"),
         /does not fit the model, got "?1,2,3.*2 numbers above 0/,
       ],
+      [
+        argue("no", ...score, "--score-kernel", "4"),
+        /--score-kernel is even, got "4", expected an odd number/,
+      ],
+      [argue("no", ...score, "--score-kernel", "0"), /score-kernel/],
+      [argue("no", "--recipe", "lm", "--score-kernel", "3"), /--score-kernel says nothing to the recipe lm/],
       [argue("no", ...score, "--slot-shares", "1,-2"), /does not fit the model/],
       [argue("no", ...score, "--slot-shares", "1,Infinity"), /does not fit the model/],
       [argue("no", ...score, "--slot-shares", "1,x"), /slot-shares/],

@@ -105,6 +105,30 @@ describe("the logits of policies with slots are those of the definition", () => 
         pieceTokens: 4,
       },
     ],
+    [
+      "scores pooled over neighbours",
+      { options: {}, policy: "plus", plus: { linearMemory: false, slotBias: true, scoreKernel: 3 } },
+    ],
+    [
+      "scores pooled over more neighbours than the window has, in pieces, beside a linear memory",
+      {
+        options: { tied: false },
+        policy: "plus",
+        plus: { scoreKernel: 9 },
+        pieceTokens: 4,
+        context: { sinkTokens: 2, slotTokens: 7, windowTokens: 2, segmentTokens: 6 },
+      },
+    ],
+    [
+      "scores pooled over neighbours, slots that layers share unequally in pieces",
+      {
+        options: {},
+        policy: "plus",
+        plus: { linearMemory: false, slotBias: true, slotShares: [1, 2, 5], scoreKernel: 5 },
+        budgets: [3, 6, 12],
+        pieceTokens: 29,
+      },
+    ],
     ["a write gate", { options: {}, policy: "plus", plus: { writeGate: true }, pieceTokens: 3 }],
     ["learned features", { options: {}, policy: "plus", plus: { featureCount: 7 }, pieceTokens: 3 }],
     ["a shared normalizer", { options: {}, policy: "plus", plus: { fusion: "shared-normalizer" } }],

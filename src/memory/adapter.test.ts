@@ -76,6 +76,15 @@ describe("openAdapter", () => {
     await expect(open({ linear_memory: false, slot_shares: [1, 0] })).rejects.toThrow(InvalidModelError);
   });
 
+  it("reads how many tokens a score is pooled over: an odd number", async () => {
+    const open = async (score_kernel: unknown) =>
+      (await openAdapter(folderOf({ variant: "plus", score_kernel }))).design;
+    expect(await open(5)).toMatchObject({ scoreKernel: 5 });
+    expect(await open(1)).toMatchObject({ scoreKernel: undefined });
+    for (const wrong of [0, 4, 2.5, 257, "3"])
+      await expect(open(wrong)).rejects.toThrow(/field score_kernel/);
+  });
+
   it("reads which networks an adapter of variant plus has", async () => {
     const design = async (fields: Readonly<Record<string, unknown>>) =>
       (await openAdapter(folderOf({ variant: "plus", ...fields }))).design;

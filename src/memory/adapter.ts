@@ -16,6 +16,9 @@ const size = z.number().int().nonnegative();
 /** The largest inner width and the most learned features that adapters have. */
 export const mostRank = 65536;
 
+/** The most tokens that the score of one is pooled over. */
+export const mostKernel = 255;
+
 const rank = z.number().int().positive().max(mostRank);
 
 const configSchema = z.looseObject({
@@ -24,6 +27,13 @@ const configSchema = z.looseObject({
   base_model_name_or_path: z.string().optional(),
   read_gate_rank: rank.optional(),
   retention_rank: rank.default(32),
+  score_kernel: z
+    .number()
+    .int()
+    .positive()
+    .max(mostKernel)
+    .refine((size) => size % 2 === 1, "is even")
+    .optional(),
   slot_shares: z.array(z.number().positive()).nonempty().optional(),
   slot_bias: z.boolean().default(false),
   slot_bias_rank: rank.default(8),
@@ -61,6 +71,8 @@ export type AdapterDesign =
       readonly variant: "plus";
       /** R of the retention score. */
       readonly retentionRank: number;
+      /** Tokens, odd, whose mean score is the score of the middle one; undefined when each has its own. */
+      readonly scoreKernel?: number | undefined;
       /** R of the bias of slots; undefined when there is none. */
       readonly slotBiasRank: number | undefined;
       /** How layers share the slots, positive numbers one a layer; undefined when all have as many. */
@@ -171,6 +183,7 @@ const variants: {
       variant: "plus",
       slotShares: readSlotShares(where, config),
       retentionRank: config.retention_rank,
+      scoreKernel: config.score_kernel === 1 ? undefined : config.score_kernel,
       slotBiasRank: config.slot_bias ? config.slot_bias_rank : undefined,
       linearMemory: config.linear_memory ? readLinearMemory(where, config) : undefined,
     }),
@@ -207,10 +220,11 @@ export function describeDesign(design: AdapterDesign): Record<string, unknown> {
     fusion: linearMemory.fusion,
   };
   if (design.variant === "paper") return { variant, ...memory };
-  const { retentionRank, slotBiasRank, slotShares } = design;
+  const { retentionRank, scoreKernel, slotBiasRank, slotShares } = design;
   return {
     variant,
     retention_rank: retentionRank,
+    ...(scoreKernel !== undefined && { score_kernel: scoreKernel }),
     ...(slotShares !== undefined && { slot_shares: slotShares }),
     slot_bias: slotBiasRank !== undefined,
     ...(slotBiasRank !== undefined && { slot_bias_rank: slotBiasRank }),

@@ -25,6 +25,8 @@ export interface LayeredDesign {
   readonly context: ContextSettings;
   /** What every token carries. */
   readonly numbers: readonly NumberRows[];
+  /** k: new candidates are scored by the mean of so many tokens around them; undefined when each by its own. */
+  readonly scoreKernel?: number | undefined;
   /**
    * How the attention that tokens receive scores them, not cumulative: what was received is forgotten at a commit.
    * Undefined when they are scored as they are read.

@@ -17,6 +17,7 @@ import {
   type TensorMemory,
 } from "../runtime/tensor-memory.ts";
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
+import { scoreCandidates } from "./candidate-scores.ts";
 import { localCapacityTokens } from "./geometry.ts";
 import { KeptKeys, keptKeysName, type MovedLayer, movedLayers, readOriginals } from "./kept-keys.ts";
 import { type GroupChoice, layeredCommitFeeds } from "./layered-commit.ts";
@@ -41,7 +42,7 @@ import { slotBiasOfKind } from "./slot-attention.ts";
 import { movedKeysName, slotKeysName, slotValuesName } from "./slot-commit.ts";
 import { tokenNumbersName } from "./slot-state.ts";
 import { joinFloats, joinIndices, SavedArrays } from "./state-arrays.ts";
-import { chooseHighest, countNumbers, TokenNumbers } from "./token-numbers.ts";
+import { chooseHighest, countNumbers, type NumberArray, TokenNumbers } from "./token-numbers.ts";
 
 /** Is what the layers of a group hold. */
 interface GroupParts {
@@ -51,6 +52,11 @@ interface GroupParts {
   readonly kept: KeptKeys;
   /** What every token carries, or has received since the last commit. */
   readonly numbers: TokenNumbers;
+}
+
+/** Is what stays of a group, with the scores that it was chosen by: of layers and heads, in that order. */
+interface ScoredChoice extends GroupChoice {
+  readonly scores: readonly NumberArray[];
 }
 
 const movedLayersOf = ({ geometry, context }: LayeredDesign, { layers }: LayerGroup): readonly MovedLayer[] =>
@@ -247,26 +253,31 @@ export class LayeredSlotState implements MemoryState {
   }
 
   /** Chooses what stays in the layers of a group: the sinks, and the candidates that are worth most. */
-  #choose({ group, cache, numbers }: GroupParts, step: GroupStep): GroupChoice {
-    const { geometry, context, scoring } = this.#design;
-    const { keyValueHeadCount: K } = geometry;
-    const { sinkTokens: S, segmentTokens: T } = context;
-    const { heldRows, keptRows } = step;
-    const chosen = group.layers.map((_, index) => {
+  #choose(parts: GroupParts, step: GroupStep): ScoredChoice {
+    const { keyValueHeadCount: K } = this.#design.geometry;
+    const { sinkTokens: S } = this.#design.context;
+    const { keptRows } = step;
+    const scores = this.#scoreCandidates(parts, step);
+    const chosen = parts.group.layers.map((_, index) => {
       const ofLayer = new Int32Array(K * keptRows);
-      for (let head = 0; head < K; head++) {
-        const candidates = numbers.row("retention", index, head)?.subarray(S, heldRows + T);
-        if (candidates === undefined) continue;
-        const best = chooseHighest(scoring?.scoreCandidates(candidates) ?? candidates, keptRows - S);
+      for (const [head, candidates] of scores.slice(index * K, (index + 1) * K).entries()) {
         for (let sink = 0; sink < S; sink++) ofLayer[head * keptRows + sink] = sink;
-        ofLayer.set(
-          best.map((place) => S + place),
-          head * keptRows + S,
-        );
+        const best = chooseHighest(candidates, keptRows - S).map((place) => S + place);
+        ofLayer.set(best, head * keptRows + S);
       }
       return ofLayer;
     });
-    return { ...step, places: cache.places, chosen };
+    return { ...step, places: parts.cache.places, chosen, scores };
+  }
+
+  /** Gives the scores of the candidates of a group's layers and heads, in that order. */
+  #scoreCandidates({ group, cache, numbers }: GroupParts, { heldRows }: GroupStep): readonly NumberArray[] {
+    const { geometry, context, scoring: attention, scoreKernel } = this.#design;
+    const { sinkTokens: S, segmentTokens: T } = context;
+    const heads = { layerCount: group.layers.length, headCount: geometry.keyValueHeadCount };
+    const newFrom = this.#commits === 0 ? S : heldRows;
+    const stretch = { from: S, newFrom, to: heldRows + T, end: cache.usedTokens };
+    return scoreCandidates(numbers, heads, stretch, { scoreKernel, attention });
   }
 
   /** Gives the keys of sinks and slots as they were projected, `[K, A, D]` of each layer that is rotated. */
@@ -282,17 +293,19 @@ export class LayeredSlotState implements MemoryState {
   }
 
   /** Leaves each token that stays its numbers, or none of what was received. */
-  #keepNumbers(numbers: TokenNumbers, { chosen, heldRows, keptRows }: GroupChoice): void {
-    if (this.#design.scoring !== undefined) {
+  #keepNumbers(numbers: TokenNumbers, { chosen, scores, heldRows, keptRows }: ScoredChoice): void {
+    const { context, scoring, scoreKernel } = this.#design;
+    if (scoring !== undefined) {
       numbers.clear();
       return;
     }
-    const count = heldRows + this.#design.context.segmentTokens;
+    if (scoreKernel !== undefined) numbers.overwrite("retention", context.sinkTokens, scores);
+    const count = heldRows + context.segmentTokens;
     numbers.keep(joinIndices(chosen), { from: 0, count, keep: keptRows });
   }
 
   /** Gives a group without what a commit drops: as it is, or at the first commit in buffers of its own size. */
-  async #shorten(parts: GroupParts, choice: GroupChoice): Promise<() => GroupParts> {
+  async #shorten(parts: GroupParts, choice: ScoredChoice): Promise<() => GroupParts> {
     const { group, heldRows, keptRows } = choice;
     const dropCount = heldRows + this.#design.context.segmentTokens - keptRows;
     if (this.#commits > 0) {

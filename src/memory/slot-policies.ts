@@ -190,7 +190,7 @@ export function createPlusPolicy(
   context: ContextSettings,
   adapter: Adapter,
 ): MemoryPolicy {
-  const { retentionRank, slotBiasRank, slotShares, linearMemory } = designOf(adapter, "plus");
+  const { retentionRank, scoreKernel, slotBiasRank, slotShares, linearMemory } = designOf(adapter, "plus");
   if (linearMemory === undefined && context.slotTokens === 0) {
     throw new InvalidRequestError({
       where: "context.slotTokens",
@@ -208,7 +208,7 @@ export function createPlusPolicy(
   const numbers = rowsOfNetworks(networks, geometry);
   if (slotShares !== undefined) {
     const shared = shareAmongLayers(geometry, context, adapter, slotShares);
-    const layered = { geometry: shared, context, numbers, scoring: undefined };
+    const layered = { geometry: shared, context, numbers, scoreKernel, scoring: undefined };
     return createLayeredSlotPolicy("plus", layered, (b) =>
       beginWithAdapter(adapter, (weights) => {
         const hasBias = slotBiasRank !== undefined;
@@ -223,6 +223,7 @@ export function createPlusPolicy(
     geometry,
     context,
     numbers,
+    scoreKernel,
     memory: linearMemory && slotMemoryOf(geometry, adapter, linearMemory),
     hasLogSum: linearMemory?.fusion === "shared-normalizer",
     createKeySums: undefined,

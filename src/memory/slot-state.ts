@@ -10,6 +10,7 @@ import { InternalError } from "../errors.ts";
 import type { NamedTensors, RuntimeSession } from "../runtime/runtime.ts";
 import { hostFloats, releaseTensors, type Tensor, type TensorMemory } from "../runtime/tensor-memory.ts";
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
+import { scoreCandidates } from "./candidate-scores.ts";
 import {
   type AttentionGeometry,
   type ContextSettings,
@@ -33,8 +34,14 @@ import {
   slotKeysName,
   slotValuesName,
 } from "./slot-commit.ts";
-import { SavedArrays } from "./state-arrays.ts";
-import { chooseHighest, type NumberRows, TokenNumbers, type TokenNumbersShape } from "./token-numbers.ts";
+import { joinIndices, SavedArrays } from "./state-arrays.ts";
+import {
+  chooseHighest,
+  type NumberArray,
+  type NumberRows,
+  TokenNumbers,
+  type TokenNumbersShape,
+} from "./token-numbers.ts";
 
 /** Names the output of the inference graph with the numbers of the new tokens, `[N, numbers, T]`. */
 export const tokenNumbersName = "token_numbers";
@@ -45,6 +52,8 @@ export interface SlotDesign {
   readonly context: ContextSettings;
   /** What every token carries. */
   readonly numbers: readonly NumberRows[];
+  /** k: new candidates are scored by the mean of so many tokens around them; undefined when each by its own. */
+  readonly scoreKernel?: number | undefined;
   /** The linear memory that what leaves goes into; undefined when it is forgotten. */
   readonly memory: SlotMemory | undefined;
   /** Whether attention tells the logarithm of its denominator. */
@@ -242,20 +251,15 @@ export class SlotState implements MemoryState {
       gateSums[layer] = (gateSums[layer] ?? 0) + mean * tokenCount;
   }
 
-  /** Chooses what stays of the candidates of every layer and head, `[N, K, B]`. */
-  #choose(): Int32Array {
-    const { geometry, context, attentionScoring } = this.#design;
+  /** Gives the scores of the candidates of every layer and head: N * K rows of B + T. */
+  #scoreCandidates(): readonly NumberArray[] {
+    const { geometry, context, attentionScoring: attention, scoreKernel } = this.#design;
     const { sinkTokens: S, slotTokens: B, segmentTokens: T } = context;
-    const { keyValueHeadCount: K } = geometry;
-    const chosen = new Int32Array(memoryLayers(geometry).length * K * B);
-    for (let index = 0; index < chosen.length / Math.max(1, B); index++) {
-      const row = this.#parts.numbers.row("retention", Math.floor(index / K), index % K);
-      if (row === undefined) continue;
-      const candidates = row.subarray(S, S + B + T);
-      const scores = attentionScoring?.scoreCandidates(candidates) ?? candidates;
-      chosen.set(chooseHighest(scores, B), index * B);
-    }
-    return chosen;
+    const { cache, numbers } = this.#parts;
+    const heads = { layerCount: memoryLayers(geometry).length, headCount: geometry.keyValueHeadCount };
+    const newFrom = this.#commits === 0 ? S : S + B;
+    const stretch = { from: S, newFrom, to: S + B + T, end: cache.usedTokens };
+    return scoreCandidates(numbers, heads, stretch, { scoreKernel, attention });
   }
 
   /** Says what share of each candidate leaves for the linear memory, `[N, K, B + T]`. */
@@ -275,12 +279,14 @@ export class SlotState implements MemoryState {
 
   async commit(session: RuntimeSession<Tensor> | undefined): Promise<void> {
     if (session === undefined) throw new InternalError({ where: "commit", what: "no commit graph" });
-    const { geometry, context, attentionScoring } = this.#design;
+    const { geometry, context, attentionScoring, scoreKernel } = this.#design;
     const { cache, keptKeys, numbers, memory } = this.#parts;
     const { sinkTokens: S, slotTokens: B, segmentTokens: T } = context;
     // What can fail comes before what changes the state.
     if (this.#commits === 0) await keptKeys.takeFrom(cache);
-    const chosen = this.#choose();
+    const scores = this.#scoreCandidates();
+    // Of every layer and head, `[N, K, B]`.
+    const chosen = joinIndices(scores.map((candidates) => chooseHighest(candidates, B)));
     const feeds: Record<string, Tensor> = {
       ...keptKeys.feeds(),
       ...memory?.feeds(),
@@ -306,6 +312,7 @@ export class SlotState implements MemoryState {
       // Of a layer without rotary embedding only the slots come: its sinks stay as they are.
       cache.overwrite(layer, "keys", keptKeys.has(layer) ? 0 : S, moved);
     }
+    if (scoreKernel !== undefined) numbers.overwrite("retention", S, scores);
     numbers.keep(chosen, { from: S, count: B + T, keep: B });
     if (attentionScoring?.isCumulative === false) numbers.clear();
     this.#commits += 1;

@@ -103,6 +103,13 @@ export class TokenNumbers {
     return this.#row(layerSlot * countNumbers(kinds, headCount) + before + row);
   }
 
+  /** Overwrites the numbers of one kind from a place on: of each layer and its heads, in that order. */
+  overwrite(kind: NumberKind, from: number, rows: readonly NumberArray[]): void {
+    const perLayer = rows.length / this.#shape.layerCount;
+    for (const [index, numbers] of rows.entries())
+      this.row(kind, Math.floor(index / perLayer), index % perLayer)?.set(numbers, from);
+  }
+
   /** Takes in the numbers of `tokenCount` tokens, `[N, numbers, T]`, from a place on. */
   write(numbers: NumberArray, firstPlace: number, tokenCount: number): void {
     this.#assertWidth(numbers, tokenCount);

@@ -63,6 +63,8 @@ export interface TinyAdapterOptions extends TinyModelSizes {
   readonly updateRule?: "linear" | "delta";
   /** How layers share the slots, one number a layer; by default all have as many. */
   readonly slotShares?: readonly number[];
+  /** Tokens that a retention score is pooled over; default 1. */
+  readonly scoreKernel?: number;
   /** Whether slots have a bias; default false. */
   readonly slotBias?: boolean;
   /** Whether a `plus` adapter has a linear memory; default true. */
@@ -212,6 +214,7 @@ function describeAdapter(options: TinyAdapterOptions, rank: number): Record<stri
   const { sinkTokens, slotTokens, windowTokens, segmentTokens } = context;
   const plus = {
     retention_rank: rank,
+    score_kernel: options.scoreKernel,
     slot_shares: options.slotShares,
     slot_bias: slotBias,
     slot_bias_rank: rank,

@@ -26,6 +26,8 @@ export interface OracleModel {
   /** As the adapter says; undefined without one. */
   readonly fusion?: string;
   /** As the adapter says; undefined without one. */
+  readonly scoreKernel?: number;
+  /** As the adapter says; undefined without one. */
   readonly updateRule?: string;
 }
 
@@ -80,12 +82,13 @@ export async function readOracleModel(
   const make =
     oracles[String(json.model_type)] ?? makeLlamaOracle(() => (frequencies ? { frequencies } : {}));
   const adapterJson = (await adapter?.readJson("adapter_config.json")) as
-    | { fusion?: string; update_rule?: string }
+    | { fusion?: string; score_kernel?: number; update_rule?: string }
     | undefined;
   return {
     decoder: make(new OracleConfig(json), await readAll(checkpoint.tensors)),
     gates: gates === undefined ? undefined : await readAll(gates),
     ...(adapterJson?.fusion !== undefined && { fusion: adapterJson.fusion }),
+    ...(adapterJson?.score_kernel !== undefined && { scoreKernel: adapterJson.score_kernel }),
     ...(adapterJson?.update_rule !== undefined && { updateRule: adapterJson.update_rule }),
   };
 }

@@ -47,7 +47,7 @@ export interface OracleRun {
   /** What an adapter for `plus` has. */
   readonly plus?: Pick<
     TinyAdapterOptions,
-    "slotBias" | "slotShares" | "linearMemory" | "featureCount" | "writeGate" | "fusion"
+    "slotBias" | "scoreKernel" | "slotShares" | "linearMemory" | "featureCount" | "writeGate" | "fusion"
   >;
   /** Slots of each layer, where the policy's name does not tell. */
   readonly budgets?: readonly number[];

@@ -83,17 +83,19 @@ export class SlotOracle {
   readonly #isShared: boolean;
   readonly #choice: SlotChoice;
   readonly #budgets: readonly number[];
+  readonly #scoreReach: number;
   #count = 0;
   commitCount = 0;
 
   constructor(
-    { decoder, gates, fusion }: OracleModel,
+    { decoder, gates, fusion, scoreKernel = 1 }: OracleModel,
     context: SlotOracleContext,
     choice: SlotChoice = "keydiff",
     budgets: readonly number[] = [],
   ) {
     this.#budgets = budgets;
     this.#choice = choice;
+    this.#scoreReach = (scoreKernel - 1) / 2;
     this.#decoder = decoder;
     this.#weights = gates;
     this.#context = context;
@@ -160,6 +162,7 @@ export class SlotOracle {
     const first = this.commitCount === 0 ? S : S + B + T * this.commitCount;
     const local = Array.from({ length: this.commitCount === 0 ? B + T : T }, (_, n) => first + n);
     for (const [layer, { tokens, heads }] of this.#layers.entries()) {
+      if (!this.#isLocal(layer)) this.#pool(tokens, first, local.length);
       for (const [index, head] of heads.entries()) {
         const candidates = this.#rank(layer, tokens, index, [...head.slots, ...local]);
         const budget = this.#budgets[layer] ?? B;
@@ -181,6 +184,17 @@ export class SlotOracle {
     }
     if (this.#choice === "snapkv") for (const layer of this.#layers.keys()) this.#forget(layer);
     this.commitCount += 1;
+  }
+
+  /** Gives new candidates the mean score of those around them that are not older than all new ones. */
+  #pool(tokens: readonly Token[], first: number, count: number): void {
+    const raw = tokens.map(({ retention }) => [...retention]);
+    for (let n = first; n < first + count; n++) {
+      const near = raw.slice(Math.max(first, n - this.#scoreReach), n + this.#scoreReach + 1);
+      const own = tokens[n]?.retention ?? [];
+      for (const head of own.keys())
+        own[head] = near.reduce((sum, scores) => sum + at(scores, head), 0) / near.length;
+    }
   }
 
   #forget(layer: number): void {

@@ -42,6 +42,7 @@ export const tinySlotContext: ContextSettings = { ...tinyContext, slotTokens: 6,
 /** Is a tiny adapter for `plus` with all that there can be in one. */
 export const tinyPlus = {
   variant: "plus",
+  scoreKernel: 3,
   slotBias: true,
   writeGate: true,
   featureCount: 5,
@@ -54,6 +55,7 @@ export const tinyShared = {
   slotBias: true,
   linearMemory: false,
   slotShares: [1, 3],
+  scoreKernel: 5,
 } as const;
 
 const tinyAdapters: { readonly [Name in PolicyName]?: TinyAdapterOptions } = {
