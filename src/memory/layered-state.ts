@@ -19,21 +19,20 @@ import {
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
 import { scoreCandidates } from "./candidate-scores.ts";
 import { localCapacityTokens } from "./geometry.ts";
-import { KeptKeys, keptKeysName, type MovedLayer, movedLayers, readOriginals } from "./kept-keys.ts";
+import { KeptKeys, keptKeysName, readOriginals } from "./kept-keys.ts";
 import { type GroupChoice, layeredCommitFeeds } from "./layered-commit.ts";
 import {
   type GroupStep,
-  groupCapacityTokens,
   groupLayers,
   hasSlotBias,
   heldSlotTokens,
   heldTokens,
   type LayeredDesign,
-  type LayerGroup,
   stepOf,
 } from "./layered-design.ts";
+import { createSized, type GroupParts, movedLayersOf } from "./layered-parts.ts";
 import { pastKeysName, pastValuesName } from "./local-attention.ts";
-import { LocalCache } from "./local-cache.ts";
+import type { LocalCache } from "./local-cache.ts";
 import { absorbLocal, localAttentionFeeds } from "./local-feeds.ts";
 import type { MemoryState, StateArray, TokenCounts } from "./policy.ts";
 import { queryWeightFeeds, receivedAttentionName } from "./received-attention.ts";
@@ -42,46 +41,11 @@ import { slotBiasOfKind } from "./slot-attention.ts";
 import { movedKeysName, slotKeysName, slotValuesName } from "./slot-commit.ts";
 import { tokenNumbersName } from "./slot-state.ts";
 import { joinFloats, joinIndices, SavedArrays } from "./state-arrays.ts";
-import { chooseHighest, countNumbers, type NumberArray, TokenNumbers } from "./token-numbers.ts";
-
-/** Is what the layers of a group hold. */
-interface GroupParts {
-  readonly group: LayerGroup;
-  readonly cache: LocalCache;
-  /** From the first commit on. */
-  readonly kept: KeptKeys;
-  /** What every token carries, or has received since the last commit. */
-  readonly numbers: TokenNumbers;
-}
+import { chooseHighest, countNumbers, type NumberArray, type TokenNumbers } from "./token-numbers.ts";
 
 /** Is what stays of a group, with the scores that it was chosen by: of layers and heads, in that order. */
 interface ScoredChoice extends GroupChoice {
   readonly scores: readonly NumberArray[];
-}
-
-const movedLayersOf = ({ geometry, context }: LayeredDesign, { layers }: LayerGroup): readonly MovedLayer[] =>
-  movedLayers(geometry, context).filter(({ layer }) => layers.includes(layer));
-
-/** Makes the empty cache and numbers of a group, of the size that it has after so many commits. */
-function createSized(
-  { geometry, context, numbers: kinds }: LayeredDesign,
-  group: LayerGroup,
-  commitCount: number,
-  memory: TensorMemory,
-): Pick<GroupParts, "cache" | "numbers"> {
-  const capacityTokens = groupCapacityTokens(context, group, commitCount);
-  const settledTokens = capacityTokens - context.segmentTokens;
-  const { layers } = group;
-  return {
-    cache: new LocalCache(geometry, { capacityTokens, settledTokens, layers }, memory),
-    numbers: new TokenNumbers({
-      layerCount: layers.length,
-      headCount: geometry.keyValueHeadCount,
-      kinds,
-      capacityTokens,
-      dtype: "float32",
-    }),
-  };
 }
 
 /** Is the state of policies whose layers keep different numbers of slots. */
