@@ -17,6 +17,18 @@ function isPipeOrFile(descriptor: number): boolean {
   }
 }
 
+/** Asks for the resident set anew after so long, milliseconds: it is asked for after every run, and is a file to read. */
+const residentRefreshMs = 50;
+
+function createResidentGauge(): () => number {
+  let [bytes, readAt] = [0, Number.NEGATIVE_INFINITY];
+  return () => {
+    const now = performance.now();
+    if (now - readAt >= residentRefreshMs) [bytes, readAt] = [process.memoryUsage.rss(), now];
+    return bytes;
+  };
+}
+
 /** Takes over the process's streams and Ctrl-C. */
 export function openProcessTerminal(): Terminal {
   const interrupts = new Interrupts(() => process.exit(exitCodes.interrupted));
@@ -29,6 +41,6 @@ export function openProcessTerminal(): Terminal {
     stderr: new TextOutput(process.stderr, process.stderr.isTTY === true),
     environment: process.env,
     interrupts,
-    residentBytes: () => process.memoryUsage.rss(),
+    residentBytes: createResidentGauge(),
   };
 }

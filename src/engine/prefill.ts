@@ -115,7 +115,7 @@ export async function prefill(
   };
   const readFullRuns = async (): Promise<void> => {
     while (next < waiting.length) {
-      const room = Math.min(await core.makeRoom(), runs.mostTokens);
+      const room = Math.min(await core.makeRoom("prefill"), runs.mostTokens);
       if (waiting.length - next < room) return;
       await readRun(room);
     }

@@ -7,7 +7,7 @@
 import { InvalidRequestError } from "../errors.ts";
 import type { MemoryState } from "../memory/policy.ts";
 import type { Inference } from "./inference.ts";
-import { SpeedMeter } from "./stats.ts";
+import { type ReadingKind, SpeedMeter } from "./stats.ts";
 import type { ChatTranscript } from "./transcript.ts";
 
 /** How many of the last tokens a session remembers by id, for the repetition penalty and for decoding. */
@@ -44,12 +44,15 @@ export class SessionCore {
 
   /**
    * Makes room if need be and tells how many tokens the next run can read.
+   * @param kind - of that run, whose speed counts this too.
    * @throws {@link InvalidRequestError} when the policy is full.
    */
-  async makeRoom(): Promise<number> {
+  async makeRoom(kind: ReadingKind): Promise<number> {
     if (this.state.roomTokens > 0) return this.state.roomTokens;
     this.assertFits(1);
+    const start = performance.now();
     await this.inference.commit(this.state);
+    this.speed.count(kind, 0, start);
     return this.state.roomTokens;
   }
 
@@ -57,11 +60,7 @@ export class SessionCore {
    * Reads one run of tokens, at most what {@link makeRoom} told.
    * @returns the logits of the last `logitRowCount` of them, float32 `[N, V]`.
    */
-  async read(
-    tokenIds: readonly number[],
-    kind: "prefill" | "decode",
-    logitRowCount = 1,
-  ): Promise<Float32Array> {
+  async read(tokenIds: readonly number[], kind: ReadingKind, logitRowCount = 1): Promise<Float32Array> {
     const start = performance.now();
     const logits = await this.inference.read(this.state, tokenIds, logitRowCount);
     // A copy, so that no session holds on to the rows of a whole run.
@@ -73,7 +72,7 @@ export class SessionCore {
 
   /** Reads one generated token. */
   async readOne(tokenId: number): Promise<void> {
-    await this.makeRoom();
+    await this.makeRoom("decode");
     await this.read([tokenId], "decode");
   }
 

@@ -20,10 +20,10 @@ export interface SessionStats {
   readonly stateBytes: number;
   /** Bytes that an ordinary KV cache would need at this length. */
   readonly fullCacheBytes: number;
-  /** Tokens read by appending, and how fast; undefined before the first. */
+  /** Tokens read by appending, and how fast, commits included; undefined before the first. */
   readonly prefillTokens: number;
   readonly prefillTokensPerSecond: number | undefined;
-  /** Tokens generated, and how fast; undefined before the first. */
+  /** Tokens generated, and how fast, commits included; undefined before the first. */
   readonly decodeTokens: number;
   readonly decodeTokensPerSecond: number | undefined;
   /** From the beginning of the last prompt to the first token of its answer, in milliseconds. */
@@ -31,6 +31,9 @@ export interface SessionStats {
   /** Mean opening of the read gate over all tokens that passed it, per layer; empty when none has. */
   readonly meanGateOpening: readonly number[];
 }
+
+/** Names what tokens are read for: they were appended, or generated. */
+export type ReadingKind = "prefill" | "decode";
 
 /** Measures a session's speed. Times in milliseconds. */
 export class SpeedMeter {
@@ -52,8 +55,8 @@ export class SpeedMeter {
     this.#promptStart = undefined;
   }
 
-  /** Counts tokens that took since `startMs`. */
-  count(kind: "prefill" | "decode", tokenCount: number, startMs: number): void {
+  /** Counts tokens that took since `startMs`; none, where it was a commit that makes room for some. */
+  count(kind: ReadingKind, tokenCount: number, startMs: number): void {
     const elapsed = performance.now() - startMs;
     if (kind === "prefill") {
       this.prefillTokens += tokenCount;

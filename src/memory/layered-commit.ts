@@ -83,8 +83,10 @@ export interface GroupChoice extends GroupStep {
 
 function indices(chosen: Int32Array, rowsPerHead: number, headRows: number): HostTensor {
   const all = new BigInt64Array(chosen.length);
-  for (let at = 0; at < chosen.length; at++)
-    all[at] = BigInt(Math.floor(at / rowsPerHead) * headRows + (chosen[at] ?? 0));
+  for (let first = 0; first < chosen.length; first += rowsPerHead) {
+    const headStart = (first / rowsPerHead) * headRows;
+    for (let at = first; at < first + rowsPerHead; at++) all[at] = BigInt(headStart + (chosen[at] ?? 0));
+  }
   return hostTensor("int64", [all.length], all);
 }
 

@@ -55,6 +55,23 @@ describe("rotaryTables", () => {
     }
   });
 
+  it("gives the same numbers wherever a table begins, and whatever was asked for before", () => {
+    const direct = (first: number, count: number): number[] =>
+      Array.from({ length: count * 3 }, (_, at) =>
+        Math.fround(Math.sin((first + Math.floor(at / 3)) * (frequencies[at % 3] ?? 0))),
+      );
+    const stretch = fc.record({ first: fc.nat(100_000_000), count: fc.nat(300) });
+    fc.assert(
+      fc.property(fc.array(stretch, { minLength: 1, maxLength: 5 }), (stretches) => {
+        for (const { first, count } of stretches)
+          expect([...rotaryTables(kind, first, count).sin.data]).toEqual(direct(first, count));
+      }),
+    );
+    // More than is kept of these frequencies, and back to the beginning.
+    for (const first of [0, 100_000, 0])
+      expect([...rotaryTables(kind, first, 50_000).sin.data]).toEqual(direct(first, 50_000));
+  });
+
   it("is empty for no positions", () => {
     expect(rotaryTables(kind, 5, 0).cos).toMatchObject({ shape: [1, 0, 3], data: new Float32Array() });
   });

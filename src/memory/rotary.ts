@@ -17,8 +17,50 @@ export interface RotaryTables {
   readonly sin: HostTensor<"float32">;
 }
 
+/** Positions of a block. */
+const blockRows = 64;
+/** Most cosines that are kept of the same frequencies: 2 MiB with the sines. */
+const mostKeptPairs = 2 ** 17;
+
+/** Holds cosines and sines of a block of positions, float64 `[blockRows, n]`. */
+interface RotaryBlock {
+  readonly cos: Float64Array;
+  readonly sin: Float64Array;
+}
+
 /**
- * Computes the tables of `count` consecutive positions.
+ * Blocks of the frequencies of a model, the longest unused first. A commit needs the positions of all that it keeps
+ * anew, all of which but one segment the commit before has needed too.
+ */
+const keptBlocks = new WeakMap<Float64Array, Map<number, RotaryBlock>>();
+
+function computeBlock(inverseFrequencies: Float64Array, index: number): RotaryBlock {
+  const half = inverseFrequencies.length;
+  const cos = new Float64Array(blockRows * half);
+  const sin = new Float64Array(blockRows * half);
+  for (let row = 0; row < blockRows; row++) {
+    for (let pair = 0; pair < half; pair++) {
+      const angle = (index * blockRows + row) * (inverseFrequencies[pair] ?? 0);
+      cos[row * half + pair] = Math.cos(angle);
+      sin[row * half + pair] = Math.sin(angle);
+    }
+  }
+  return { cos, sin };
+}
+
+function blockOf(inverseFrequencies: Float64Array, index: number): RotaryBlock {
+  const blocks = keptBlocks.get(inverseFrequencies) ?? new Map<number, RotaryBlock>();
+  keptBlocks.set(inverseFrequencies, blocks);
+  const block = blocks.get(index) ?? computeBlock(inverseFrequencies, index);
+  blocks.delete(index);
+  blocks.set(index, block);
+  const [oldest] = blocks.keys();
+  if (oldest !== undefined && blocks.size * block.cos.length > mostKeptPairs) blocks.delete(oldest);
+  return block;
+}
+
+/**
+ * Gives the tables of `count` consecutive positions.
  * @param direction 1 rotates and scales, -1 undoes both.
  */
 export function rotaryTables(
@@ -31,12 +73,17 @@ export function rotaryTables(
   const scale = rotaryScale ** direction;
   const cos = new Float32Array(count * half);
   const sin = new Float32Array(count * half);
-  for (let row = 0; row < count; row++) {
-    for (let pair = 0; pair < half; pair++) {
-      const angle = (firstPosition + row) * (inverseFrequencies[pair] ?? 0);
-      cos[row * half + pair] = scale * Math.cos(angle);
-      sin[row * half + pair] = direction * scale * Math.sin(angle);
+  for (let done = 0; done < count; ) {
+    const index = Math.floor((firstPosition + done) / blockRows);
+    const block = blockOf(inverseFrequencies, index);
+    const row = firstPosition + done - index * blockRows;
+    const rows = Math.min(blockRows - row, count - done);
+    const [from, to] = [row * half, done * half];
+    for (let at = 0; at < rows * half; at++) {
+      cos[to + at] = scale * (block.cos[from + at] ?? 0);
+      sin[to + at] = direction * scale * (block.sin[from + at] ?? 0);
     }
+    done += rows;
   }
   const shape = [1, count, half];
   return { cos: hostTensor("float32", shape, cos), sin: hostTensor("float32", shape, sin) };
