@@ -49,26 +49,27 @@ export function buildLayeredCommit(geometry: AttentionGeometry, context: Context
     const [cos, sin] = [tableName(use, "cos", kind), tableName(use, "sin", kind)];
     return { cos: input(cos, "float32", shape), sin: input(sin, "float32", shape) };
   };
+  /** Rotates rows `[K*rows, D]`, gives `[1, K, rows, D]`. */
   const turn = (x: Value, rows: Dim, { cos, sin }: Tables): Value =>
-    b.reshape(b.rotaryEmbedding(b.reshape(x, [1, K, rows, D]), cos, sin), [K, rows, D]);
-  const take = (x: Value, rows: Dim, indices: Value, count: Dim): Value =>
-    b.reshape(b.gather(b.reshape(x, [multiplyDims(K, rows), D]), indices), [K, count, D]);
+    b.rotaryEmbedding(b.reshape(x, [1, K, rows, D]), cos, sin);
+  // Inputs and outputs are used as they come: the runtime copies those that are reshaped.
   const outputs = layerKinds.flatMap((kind, layer): Value[] => {
     const group = placesKindOf(geometry, layer);
     const [P, A, Q] = [placesOfKind(group), `A${group}`, `Q${group}`];
-    const cached = (name: string): Value => b.input(name, "float32", [K, 1, P, D]);
+    const cached = (name: string): Value => b.input(name, "float32", [multiplyDims(K, P), D]);
     const [pastKeys, pastValues] = [cached(pastKeysName(layer)), cached(pastValuesName(layer))];
     const places = b.input(chosenPlacesName(layer), "int64", [multiplyDims(K, Q)]);
-    const values = b.named(slotValuesName(layer), take(pastValues, P, places, Q));
+    const values = b.named(slotValuesName(layer), b.gather(pastValues, places));
     if (!isRotated(geometry, layer))
-      return [values, b.named(movedKeysName(layer), take(pastKeys, P, places, Q))];
-    const local = take(pastKeys, P, input(localPlacesName(group), "int64", [K * T]), T);
-    const recent = turn(local, T, tablesOf("unrotate", kind, T));
+      return [values, b.named(movedKeysName(layer), b.gather(pastKeys, places))];
+    const local = b.gather(pastKeys, input(localPlacesName(group), "int64", [K * T]));
+    const recent = b.reshape(turn(local, T, tablesOf("unrotate", kind, T)), [K, T, D]);
     const kept = b.input(keptKeysName(layer), "float32", [K, A, D]);
     const rows = b.input(chosenRowsName(layer), "int64", [multiplyDims(K, Q)]);
-    const keys = take(b.concat([kept, recent], 1), addDims(A, T), rows, Q);
-    const moved = turn(keys, Q, tablesOf("rotate", kind, Q));
-    return [values, b.named(slotKeysName(layer), keys), b.named(movedKeysName(layer), moved)];
+    const all = b.reshape(b.concat([kept, recent], 1), [multiplyDims(K, addDims(A, T)), D]);
+    const keys = b.named(slotKeysName(layer), b.gather(all, rows));
+    const moved = b.named(movedKeysName(layer), turn(keys, Q, tablesOf("rotate", kind, Q)));
+    return [values, keys, moved];
   });
   return b.finish(outputs);
 }

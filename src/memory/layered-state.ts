@@ -313,8 +313,8 @@ export class LayeredSlotState implements MemoryState {
     }
     Object.assign(feeds, layeredCommitFeeds(geometry, context, this.#commits, choices));
     for (let layer = 0; layer < geometry.layerCount; layer++) {
-      feeds[pastKeysName(layer)] = this.#cacheOf(layer).keys(layer);
-      feeds[pastValuesName(layer)] = this.#cacheOf(layer).values(layer);
+      feeds[pastKeysName(layer)] = this.#cacheOf(layer).rows(layer, "keys");
+      feeds[pastValuesName(layer)] = this.#cacheOf(layer).rows(layer, "values");
     }
     const outputs = await session.run(feeds);
     this.#groups = shortened.map((shorten) => shorten());

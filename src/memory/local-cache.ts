@@ -124,6 +124,12 @@ export class LocalCache {
     return this.#layer(layerIndex).values.tensor(this.#shape);
   }
 
+  /** Views keys or values of a layer as rows, `[K*P, D]`. */
+  rows(layerIndex: number, part: keyof LayerBuffers): Tensor {
+    const { keyValueHeadCount, headSize } = this.#geometry;
+    return this.#layer(layerIndex)[part].tensor([keyValueHeadCount * this.#places, headSize]);
+  }
+
   /** Makes room for `tokenCount` more tokens; call before {@link write}. */
   reserve(tokenCount: number): void {
     const needed = this.#used + tokenCount;
@@ -183,7 +189,7 @@ export class LocalCache {
   }
 
   /** Lists, for the first rows of every head of a layer, where they lie here and in an array of `stride` rows a head. */
-  #rows(
+  #stretchesOf(
     count: number,
     firstPlace: number,
     stride: number,
@@ -210,7 +216,7 @@ export class LocalCache {
     const layer = this.#layer(layerIndex);
     const length = keys instanceof Float32Array ? keys.length : elementCount(keys.shape);
     const stride = length / this.#lengthFor(1);
-    const stretches = this.#rows(tokenCount, this.#used, stride).map(
+    const stretches = this.#stretchesOf(tokenCount, this.#used, stride).map(
       (row): Stretch => ({ from: row.there, to: row.here, length: row.length }),
     );
     layer.keys.write(keys, stretches);
@@ -229,7 +235,7 @@ export class LocalCache {
 
   /** Gives the first `count` rows of every head of one kind of buffer, `[L, K, count, D]`. */
   async #readRows(part: keyof LayerBuffers, count: number): Promise<Float32Array> {
-    const stretches = this.#rows(count, 0, count).map(
+    const stretches = this.#stretchesOf(count, 0, count).map(
       (row): Stretch => ({ from: row.here, to: row.there, length: row.length }),
     );
     const size = this.#lengthFor(count);
@@ -255,7 +261,7 @@ export class LocalCache {
   /** Replaces the first `count` keys of every head, `[L, K, count, D]`. */
   replaceKeys(count: number, keys: Float32Array): void {
     const size = this.#lengthFor(count);
-    const stretches = this.#rows(count, 0, count).map(
+    const stretches = this.#stretchesOf(count, 0, count).map(
       (row): Stretch => ({ from: row.there, to: row.here, length: row.length }),
     );
     for (const [index, layer] of this.#layers.entries())
@@ -265,7 +271,7 @@ export class LocalCache {
   /** Overwrites keys or values of one layer from a place on, `[K, n, D]`. */
   overwrite(layerIndex: number, part: keyof LayerBuffers, firstPlace: number, rows: Tensor): void {
     const count = elementCount(rows.shape) / this.#lengthFor(1);
-    const stretches = this.#rows(count, firstPlace, count).map(
+    const stretches = this.#stretchesOf(count, firstPlace, count).map(
       (row): Stretch => ({ from: row.there, to: row.here, length: row.length }),
     );
     this.#layer(layerIndex)[part].write(rows, stretches);

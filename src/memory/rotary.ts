@@ -34,10 +34,18 @@ interface RotaryBlock {
  */
 const keptBlocks = new WeakMap<Float64Array, Map<number, RotaryBlock>>();
 
-function computeBlock(inverseFrequencies: Float64Array, index: number): RotaryBlock {
+/** Returns a new block, or the oldest of a full house: what grows old and is left behind keeps the collector busy. */
+function takeBlock(blocks: Map<number, RotaryBlock>, half: number): RotaryBlock {
+  const length = blockRows * half;
+  const [oldest] = blocks;
+  if (oldest === undefined || (blocks.size + 1) * length <= mostKeptPairs)
+    return { cos: new Float64Array(length), sin: new Float64Array(length) };
+  blocks.delete(oldest[0]);
+  return oldest[1];
+}
+
+function fillBlock({ cos, sin }: RotaryBlock, inverseFrequencies: Float64Array, index: number): void {
   const half = inverseFrequencies.length;
-  const cos = new Float64Array(blockRows * half);
-  const sin = new Float64Array(blockRows * half);
   for (let row = 0; row < blockRows; row++) {
     for (let pair = 0; pair < half; pair++) {
       const angle = (index * blockRows + row) * (inverseFrequencies[pair] ?? 0);
@@ -45,17 +53,17 @@ function computeBlock(inverseFrequencies: Float64Array, index: number): RotaryBl
       sin[row * half + pair] = Math.sin(angle);
     }
   }
-  return { cos, sin };
 }
 
+/** Gives a block; it holds until the next is asked for. */
 function blockOf(inverseFrequencies: Float64Array, index: number): RotaryBlock {
   const blocks = keptBlocks.get(inverseFrequencies) ?? new Map<number, RotaryBlock>();
   keptBlocks.set(inverseFrequencies, blocks);
-  const block = blocks.get(index) ?? computeBlock(inverseFrequencies, index);
-  blocks.delete(index);
+  const known = blocks.get(index);
+  const block = known ?? takeBlock(blocks, inverseFrequencies.length);
+  if (known === undefined) fillBlock(block, inverseFrequencies, index);
+  else blocks.delete(index);
   blocks.set(index, block);
-  const [oldest] = blocks.keys();
-  if (oldest !== undefined && blocks.size * block.cos.length > mostKeptPairs) blocks.delete(oldest);
   return block;
 }
 
