@@ -11,13 +11,16 @@ import { formatBytes, formatCount, formatRate, formatSeconds, formatTable } from
 const nats = (value: number): string => value.toFixed(3);
 const share = (value: number): string => (100 * value).toFixed(1);
 
+/** Writes the name of a setting in words: `questionsPerDocument` as "questions per document". */
+const inWords = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+
 /** Writes what tells rows of one task apart. */
 export function describeSettings(rows: readonly SummaryRow[], { task, settings }: SummaryRow): string {
   const ofTask = rows.filter((row) => row.task === task);
   const names = Object.keys(settings).filter(
     (name) => name === "facts" || ofTask.some((row) => row.settings[name] !== settings[name]),
   );
-  return [task, ...names.map((name) => `${name} ${settings[name]}`)].join(" ");
+  return [task, ...names.map((name) => `${inWords(name)} ${settings[name]}`)].join(", ");
 }
 
 const header = (score: string): string[] => [

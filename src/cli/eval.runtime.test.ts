@@ -151,7 +151,7 @@ describe("edgeinfinite eval", () => {
       await runCommand(argue(`part-${shard[0]}`, ...flags, "--shard", shard));
     const parts = ["part-1", "part-2"].map((part) => join(folder.path, part));
     const merged = await runCommand(["eval", "merge", ...parts, "--out", join(folder.path, "merged")]);
-    expect(merged.stdout).toMatch(/recall facts 1 +streaming +300 +\d+\.\d/);
+    expect(merged.stdout).toMatch(/recall, facts 1 +streaming +300 +\d+\.\d/);
     expect(await idsOf("merged")).toEqual(await idsOf("all"));
   });
 

@@ -15,7 +15,7 @@ import { middlePosition } from "./likelihood-sums.ts";
 import { hasLikelihoods } from "./likelihood-tables.ts";
 import type { RowResult, SummaryRow } from "./summarize.ts";
 
-/** Told apart by people who do not see all colours (Okabe and Ito). */
+/** Told apart by people who do not see all colours (Okabe and Ito); with more lines than these, the others are dashed. */
 const colors = [
   "#0072b2",
   "#d55e00",
@@ -84,7 +84,8 @@ function drawPolicyLines(
     .map((policy, index) => ({
       label: policy,
       color: colors[index % colors.length] ?? colors[0],
-      hasDots: true,
+      symbolIndex: index,
+      ...(index >= colors.length && { dashes: "6 4" }),
       points: rows.flatMap((row) => (row.policy === policy ? pointsOf(row) : [])),
     }))
     .filter(({ points }) => points.length > 0);
@@ -99,7 +100,8 @@ function plotPositions(title: string, rows: readonly SummaryRow[]): LinePlot[] {
   return lengths.map((length) => ({
     ...nllAxis,
     ...tokenAxis,
-    title: `${title} of ${formatTokens(length)}: nats a token by position`,
+    title: `Nats a token by position, documents of ${formatTokens(length)}`,
+    subtitle: title,
     xLabel: "position, the middle of each bucket",
     lines: drawPolicyLines(rows, ({ lengthTokens, result }) =>
       lengthTokens === length
@@ -117,7 +119,8 @@ export function drawRowPlots(title: string, rows: readonly SummaryRow[]): string
     ({ figure, ...plot }): LinePlot => ({
       ...plot,
       ...tokenAxis,
-      title: `${title}: ${plot.yLabel}`,
+      title: `${plot.yLabel.charAt(0).toUpperCase()}${plot.yLabel.slice(1)}`,
+      subtitle: title,
       xLabel: ofTokens ? "tokens of a document" : "tokens asked for",
       lines: drawPolicyLines(rows, ({ lengthTokens, result }) => {
         const value = result === undefined ? null : figure(result);

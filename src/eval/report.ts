@@ -160,7 +160,7 @@ function writeMarkdown(title: string, sections: readonly Section[]): string {
 }
 
 const style =
-  "body{font:15px/1.5 sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#222}" +
+  "body{font:15px/1.5 sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem;color:#222}" +
   ".table{overflow-x:auto;margin:1rem 0}table{border-spacing:0;font-variant-numeric:tabular-nums}" +
   "th,td{border:solid #ddd;border-width:0 1px 1px 0;padding:.25rem .6rem;text-align:right;white-space:nowrap;vertical-align:top}" +
   "th{background:#f4f4f4;border-top-width:1px}td{background:white}small{display:block;color:#666}" +

@@ -1,6 +1,11 @@
 /**
- * Draws line plots as SVG: a title, two labelled axes, a legend. For losses, and for the reports of the bench.
+ * Draws line plots as SVG: a title, two labelled axes, a legend. For losses, and for reports of evaluations and of the
+ * bench. Scales, lines and symbols are d3's, which need no document to draw in.
  */
+
+import { extent } from "d3-array";
+import { type ScaleContinuousNumeric, scaleLinear, scaleLog } from "d3-scale";
+import { line, symbol, symbolsFill } from "d3-shape";
 
 /** Is one line of a plot. */
 export interface PlotLine {
@@ -8,8 +13,10 @@ export interface PlotLine {
   readonly color: string;
   /** In pixels; default 2.5. */
   readonly width?: number;
-  /** Whether each point is a dot too, so that one alone is seen. Default false. */
-  readonly hasDots?: boolean;
+  /** Lengths of dashes and gaps, in pixels; default none. */
+  readonly dashes?: string;
+  /** Marks each point too, so that one alone is seen: the number of a symbol, from 0. Default none. */
+  readonly symbolIndex?: number;
   /** In order of x; positive where a scale is logarithmic. */
   readonly points: readonly (readonly [x: number, y: number])[];
 }
@@ -20,6 +27,8 @@ export type AxisScale = "linear" | { readonly logBase: number };
 /** Describes a plot. */
 export interface LinePlot {
   readonly title: string;
+  /** Below the title, smaller. */
+  readonly subtitle?: string;
   readonly xLabel: string;
   readonly yLabel: string;
   readonly xScale: AxisScale;
@@ -32,46 +41,30 @@ export interface LinePlot {
 }
 
 /** To the right stands the legend, where no line runs through it. */
-const size = { width: 880, height: 400, left: 84, right: 184, top: 48, bottom: 56 };
+const size = { width: 960, height: 420, left: 84, right: 200, top: 60, bottom: 56 };
 
-interface Scale {
-  readonly ticks: readonly number[];
-  readonly place: (value: number) => number;
-}
+type Scale = ScaleContinuousNumeric<number, number>;
 
-function makeLogScale(low: number, high: number, base: number, from: number, to: number): Scale {
-  const first = Math.floor(Math.log(low) / Math.log(base));
-  const last = Math.max(first + 1, Math.ceil(Math.log(high) / Math.log(base)));
-  const place = (value: number): number =>
-    from + ((to - from) * (Math.log(value) / Math.log(base) - first)) / (last - first);
-  return { ticks: Array.from({ length: last - first + 1 }, (_, index) => base ** (first + index)), place };
-}
+/** About how many ticks a linear axis has. */
+const linearTicks = 8;
 
-/** Makes a scale with four to ten ticks at multiples of 1, 2 or 5 times a power of ten. */
-function makeLinearScale(low: number, high: number, from: number, to: number): Scale {
-  const span = high > low ? high - low : Math.max(1, Math.abs(high));
-  const power = 10 ** Math.floor(Math.log10(span));
-  const part = span / power < 2 ? 0.2 : span / power < 5 ? 0.5 : 1;
-  // Rounded, since sums of tenths are not.
-  const tick = (index: number): number => Number((index * part * power).toPrecision(12));
-  const first = Math.floor(low / (part * power));
-  const last = Math.max(first + 1, Math.ceil(high / (part * power)));
-  const [start, end] = [tick(first), tick(last)];
-  const place = (value: number): number => from + ((to - from) * (value - start)) / (end - start);
-  return { ticks: Array.from({ length: last - first + 1 }, (_, index) => tick(first + index)), place };
-}
-
-function makeScale(values: readonly number[], scale: AxisScale, from: number, to: number): Scale {
-  // In a loop: a long run has more points than a call takes arguments.
-  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const value of values) {
-    low = Math.min(low, value);
-    high = Math.max(high, value);
+/** Makes a scale that begins and ends at a tick: a power of the base, or a round number. */
+function makeScale(values: readonly number[], axis: AxisScale, range: readonly [number, number]): Scale {
+  const [low = 1, high = 1] = extent(values);
+  if (axis === "linear") {
+    const top = high > low ? high : low + Math.max(1, Math.abs(low));
+    return scaleLinear([low, top], range).nice(linearTicks);
   }
-  if (values.length === 0) [low, high] = [1, 1];
-  return scale === "linear"
-    ? makeLinearScale(low, high, from, to)
-    : makeLogScale(low, high, scale.logBase, from, to);
+  const top = high > low ? high : low * axis.logBase;
+  return scaleLog([low, top], range).base(axis.logBase).nice();
+}
+
+/** Lists the ticks of a scale: of one by powers, the powers. */
+function ticksOf(scale: Scale, axis: AxisScale): number[] {
+  if (axis === "linear") return scale.ticks(linearTicks);
+  const powerOf = (value: number): number => Math.log(value) / Math.log(axis.logBase);
+  const [low = 1, high = 1] = scale.domain().map((end) => Math.round(powerOf(end)));
+  return Array.from({ length: high - low + 1 }, (_, index) => axis.logBase ** (low + index));
 }
 
 /** Escapes a text that stands between tags. */
@@ -87,13 +80,13 @@ function drawAxes(plot: LinePlot, xs: Scale, ys: Scale): string[] {
   const bottom = size.height - size.bottom;
   const grid = '<path stroke="#ddd" fill="none" d=';
   return [
-    ...xs.ticks.flatMap((tick) => [
-      `${grid}"M${xs.place(tick).toFixed(1)} ${size.top}V${bottom}"/>`,
-      text(xs.place(tick), bottom + 18, plot.formatX(tick), 'text-anchor="middle"'),
+    ...ticksOf(xs, plot.xScale).flatMap((tick) => [
+      `${grid}"M${xs(tick).toFixed(1)} ${size.top}V${bottom}"/>`,
+      text(xs(tick), bottom + 18, plot.formatX(tick), 'text-anchor="middle"'),
     ]),
-    ...ys.ticks.flatMap((tick) => [
-      `${grid}"M${size.left} ${ys.place(tick).toFixed(1)}H${size.width - size.right}"/>`,
-      text(size.left - 8, ys.place(tick) + 4, plot.formatY(tick), 'text-anchor="end"'),
+    ...ticksOf(ys, plot.yScale).flatMap((tick) => [
+      `${grid}"M${size.left} ${ys(tick).toFixed(1)}H${size.width - size.right}"/>`,
+      text(size.left - 8, ys(tick) + 4, plot.formatY(tick), 'text-anchor="end"'),
     ]),
     text((size.left + size.width - size.right) / 2, size.height - 14, plot.xLabel, 'text-anchor="middle"'),
     text(
@@ -103,38 +96,58 @@ function drawAxes(plot: LinePlot, xs: Scale, ys: Scale): string[] {
       `text-anchor="middle" transform="translate(16 ${(size.top + bottom) / 2}) rotate(-90)"`,
     ),
     text(size.left, 24, plot.title, 'font-size="15" font-weight="bold"'),
+    ...(plot.subtitle === undefined ? [] : [text(size.left, 43, plot.subtitle, 'fill="#666"')]),
+  ];
+}
+
+/** Pixels of a symbol's area. */
+const symbolArea = 44;
+
+function drawSymbol(index: number, color: string, [x, y]: readonly [number, number]): string {
+  const shape = symbol(symbolsFill[index % symbolsFill.length], symbolArea).digits(1)() ?? "";
+  return `<path transform="translate(${x.toFixed(1)} ${y.toFixed(1)})" d="${shape}" fill="${color}"/>`;
+}
+
+/** Draws a line and its entry in the legend. */
+function drawLine(
+  { label, color, width = 2.5, dashes, symbolIndex, points }: PlotLine,
+  corners: readonly (readonly [number, number])[],
+  legendY: number,
+): string[] {
+  const dash = dashes === undefined ? "" : ` stroke-dasharray="${dashes}"`;
+  const stroke = `stroke="${color}" fill="none"${dash}`;
+  const legendX = size.width - size.right + 14;
+  const mark = (at: readonly [number, number]): string[] =>
+    symbolIndex === undefined ? [] : [drawSymbol(symbolIndex, color, at)];
+  const path = line().digits(1)(corners.map(([x, y]) => [x, y]));
+  return [
+    points.length === 0 ? "" : `<path d="${path}" stroke-width="${width}" ${stroke}/>`,
+    ...corners.flatMap(mark),
+    `<path d="M${legendX} ${legendY}h28" stroke-width="2.5" ${stroke}/>`,
+    ...mark([legendX + 14, legendY]),
+    text(legendX + 36, legendY + 4, label),
   ];
 }
 
 /** Draws one plot within the page. */
 function drawLinePlot(plot: LinePlot): string[] {
-  const points = plot.lines.flatMap((line) => line.points);
+  const points = plot.lines.flatMap((each) => each.points);
   const xs = makeScale(
     points.map(([x]) => x),
     plot.xScale,
-    size.left,
-    size.width - size.right,
+    [size.left, size.width - size.right],
   );
-  const ys = makeScale(
-    [...points.map(([, y]) => y), ...(plot.yBounds ?? [])],
-    plot.yScale,
+  const ys = makeScale([...points.map(([, y]) => y), ...(plot.yBounds ?? [])], plot.yScale, [
     size.height - size.bottom,
     size.top,
+  ]);
+  const lines = plot.lines.flatMap((each, index) =>
+    drawLine(
+      each,
+      each.points.map(([x, y]) => [xs(x), ys(y)] as const),
+      size.top + 10 + 20 * index,
+    ),
   );
-  const lines = plot.lines.flatMap(({ label, color, width = 2.5, hasDots, points: own }, index) => {
-    const path = own.map(([x, y]) => `${xs.place(x).toFixed(1)} ${ys.place(y).toFixed(1)}`).join("L");
-    const legendY = size.top + 10 + 20 * index;
-    const dots = own.map(
-      ([x, y]) =>
-        `<circle cx="${xs.place(x).toFixed(1)}" cy="${ys.place(y).toFixed(1)}" r="3.5" fill="${color}"/>`,
-    );
-    return [
-      own.length === 0 ? "" : `<path d="M${path}" stroke="${color}" stroke-width="${width}" fill="none"/>`,
-      ...(hasDots ? dots : []),
-      `<path d="M${size.width - size.right + 14} ${legendY}h24" stroke="${color}" stroke-width="2.5"/>`,
-      text(size.width - size.right + 46, legendY + 4, label),
-    ];
-  });
   return [...drawAxes(plot, xs, ys), ...lines];
 }
 

@@ -4,9 +4,9 @@ import { drawLossPlot } from "./loss-plot.ts";
 /** The corners of the n-th line, in pixels. */
 function cornersOf(svg: string, line: number): [number, number][] {
   const path =
-    svg.match(/<path d="M[^"]+" stroke="#(9cd|c33)" stroke-width="(1|2.5)" fill="none"/g)?.[line] ?? "";
+    svg.match(/<path d="M[^"]+L[^"]+" stroke-width="(1|2.5)" stroke="#(9cd|c33)" fill="none"/g)?.[line] ?? "";
   return (/d="M([^"]+)"/.exec(path)?.[1] ?? "").split("L").map((corner) => {
-    const [x = Number.NaN, y = Number.NaN] = corner.split(" ").map(Number);
+    const [x = Number.NaN, y = Number.NaN] = corner.split(",").map(Number);
     return [x, y];
   });
 }
