@@ -134,7 +134,7 @@ describe("routing", () => {
     }
   });
 
-  it("tells each layer's mean gate opening, between 0 and 1, whatever the cut", async () => {
+  it("tells how far the gates of each layer and head open, between 0 and 1, whatever the cut", async () => {
     const ids = tinyIds(C + 4 * T);
     const session = gated.createSession();
     await session.append(ids);
@@ -145,6 +145,15 @@ describe("routing", () => {
       expect(opening).toBeLessThan(0.99);
     }
     expect(meanGateOpening[0]).not.toBeCloseTo(meanGateOpening[1] ?? 0, 4);
+    const { gateOpening } = session.stats;
+    for (const [layer, heads] of gateOpening.entries()) {
+      expect(heads).toHaveLength(gated.config.geometry.queryHeadCount);
+      expect(heads[0]).not.toBeCloseTo(heads[1] ?? 0, 4);
+      expect(heads.reduce((sum, one) => sum + one, 0) / heads.length).toBeCloseTo(
+        meanGateOpening[layer] ?? 0,
+        12,
+      );
+    }
     const cut = gated.createSession();
     for (const id of ids) await cut.append([id]);
     // Sums of float32 means in another order.
@@ -169,26 +178,26 @@ describe("routing", () => {
   });
 
   it("counts a state's bytes in closed form", () => {
-    // Keys and values [2, L, K, C, D], sink keys [L, K, S, D], M and z [L, K, D, D + 1]; gate sums in float64.
-    const [L, K, D] = [2, 2, 16];
+    // Keys and values [2, L, K, C, D], sink keys [L, K, S, D], M and z [L, K, D, D + 1]; gate sums [L, H] in float64.
+    const [L, H, K, D] = [2, 4, 2, 16];
     const V = gated.config.vocabularySize;
-    const streaming = 4 * L * K * D * (2 * C + S) + 8 * L + 4 * (V + 64);
+    const streaming = 4 * L * K * D * (2 * C + S) + 4 * (V + 64);
     expect(plain.memoryEstimate.stateBytes).toBe(streaming);
-    expect(gated.memoryEstimate.stateBytes).toBe(streaming + 4 * L * K * D * (D + 1));
+    expect(gated.memoryEstimate.stateBytes).toBe(streaming + 4 * L * K * D * (D + 1) + 8 * L * H);
     expect(gated.memoryEstimate.fullCacheBytesPerToken).toBe(2 * 4 * L * K * D);
   });
 
   it("counts the bytes of slots in closed form", async () => {
     // Slots are places of the cache; besides: their keys as projected [L, K, B, D], and for each token and head a
     // score, a bias of two query heads, a share.
-    const [L, K, D] = [2, 2, 16];
+    const [L, H, K, D] = [2, 4, 2, 16];
     const V = gated.config.vocabularySize;
     const B = tinySlotContext.slotTokens;
     const exact = (numbers: number) => 4 * L * K * (D * (2 * C + S + B) + numbers * C) + 4 * (V + 64);
     const features = tinyPlus.featureCount;
     await using plus = await loadTiny("plus");
     await using keydiff = await loadTiny("keydiff");
-    expect(plus.memoryEstimate.stateBytes).toBe(exact(4) + 4 * L * K * features * (D + 1) + 8 * L);
+    expect(plus.memoryEstimate.stateBytes).toBe(exact(4) + 4 * L * K * features * (D + 1) + 8 * L * H);
     expect(keydiff.memoryEstimate.stateBytes).toBe(exact(1) + 8 * L * K * D);
     // What tokens have received is summed in float64 where it is never forgotten.
     await using h2o = await loadTiny("h2o");

@@ -28,8 +28,10 @@ export interface SessionStats {
   readonly decodeTokensPerSecond: number | undefined;
   /** From the beginning of the last prompt to the first token of its answer, in milliseconds. */
   readonly timeToFirstTokenMs: number | undefined;
-  /** Mean opening of the read gate over all tokens that passed it, per layer; empty when none has. */
+  /** Mean opening of the read gates over all tokens that passed them, per layer with a memory; empty when none has. */
   readonly meanGateOpening: readonly number[];
+  /** The same of each query head, `[layer][head]`. */
+  readonly gateOpening: readonly (readonly number[])[];
 }
 
 /** Names what tokens are read for: they were appended, or generated. */
@@ -98,6 +100,9 @@ export function gatherStats(
     decodeTokens: speed.decodeTokens,
     decodeTokensPerSecond: speed.decodeTokensPerSecond,
     timeToFirstTokenMs: speed.timeToFirstTokenMs,
-    meanGateOpening: state.meanGateOpening,
+    meanGateOpening: state.gateOpening.map(
+      (heads) => heads.reduce((sum, one) => sum + one, 0) / heads.length,
+    ),
+    gateOpening: state.gateOpening,
   };
 }

@@ -22,6 +22,7 @@ export interface Outcome {
   readonly decodeTokensPerSecond: number | null;
   readonly timeToFirstTokenMs: number | null;
   readonly meanGateOpening: number[];
+  readonly gateOpening: number[][];
   /** What the record keeps of how it went. */
   readonly about?: RecordFacts;
 }
@@ -63,6 +64,7 @@ async function ask(session: Session, question: Question, options: AskOptions): P
     decodeTokensPerSecond: stats.decodeTokensPerSecond ?? null,
     timeToFirstTokenMs: stats.timeToFirstTokenMs ?? null,
     meanGateOpening: [...stats.meanGateOpening],
+    gateOpening: stats.gateOpening.map((heads) => [...heads]),
   };
 }
 

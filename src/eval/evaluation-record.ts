@@ -52,6 +52,8 @@ export interface ExampleRecord extends RecordCell {
   readonly timeToFirstTokenMs: number | null;
   /** Per layer with a gate. */
   readonly meanGateOpening: readonly number[];
+  /** `[layer][head]`; records of earlier versions lack it. */
+  readonly gateOpening?: readonly (readonly number[])[] | undefined;
   readonly runtime: string;
   /** Of metric `nll`. */
   readonly likelihoods?: LikelihoodSums | undefined;
@@ -101,6 +103,7 @@ const recordSchema: z.ZodType<EvaluationRecord> = z.discriminatedUnion("type", [
     decodeTokensPerSecond: speed,
     timeToFirstTokenMs: speed,
     meanGateOpening: z.array(z.number()),
+    gateOpening: z.array(z.array(z.number())).optional(),
     runtime: z.string(),
     likelihoods: likelihoodSumsSchema.optional(),
   }),

@@ -180,6 +180,6 @@ describe("the report of perplexity", () => {
     expect(markdown).toContain("| 600, by commits | 0 | 1 | 2 to 3 | 4 to 7 | 8 to 15 |");
     expect(markdown).not.toContain("score, %");
     expect(Object.keys(plots)).toEqual(["perplexity.svg"]);
-    expect(plots["perplexity.svg"]).toContain("perplexity of 600: nats a token by position");
+    expect(plots["perplexity.svg"]).toContain("Nats a token by position, documents of 600");
   });
 });

@@ -133,12 +133,52 @@ export function drawRowPlots(title: string, rows: readonly SummaryRow[]): string
   return drawLinePlots(all.filter(({ lines }) => lines.length > 0));
 }
 
+/** Is a table drawn as shades: rows down, columns across; cells in [0, 1], undefined where there is nothing. */
+interface ShadeMap {
+  readonly title: string;
+  /** Heads the labels of the rows. */
+  readonly corner: string;
+  readonly rows: readonly string[];
+  readonly columns: readonly string[];
+  readonly valueAt: (row: number, column: number) => number | undefined;
+  readonly format: (value: number) => string;
+}
+
 const cell = { width: 72, height: 22, left: 84, top: 64 };
 
 /** Returns a colour from white at 0 to blue at 1. */
-function shadeOf(score: number): string {
-  const mix = (white: number, full: number): number => Math.round(white + (full - white) * score);
+function shadeOf(value: number): string {
+  const mix = (white: number, full: number): number => Math.round(white + (full - white) * value);
   return `rgb(${mix(255, 0)},${mix(255, 114)},${mix(255, 178)})`;
+}
+
+function drawShadeMap({ title, corner, rows, columns, valueAt, format }: ShadeMap): string {
+  const label = (x: number, y: number, text: string, anchor: string): string =>
+    `<text x="${x}" y="${y}" text-anchor="${anchor}">${escapeXml(text)}</text>`;
+  const cells = rows.flatMap((_, row) =>
+    columns.flatMap((__, column) => {
+      const value = valueAt(row, column);
+      if (value === undefined) return [];
+      const [x, y] = [cell.left + column * cell.width, cell.top + row * cell.height];
+      const place = `x="${x}" y="${y}" width="${cell.width}" height="${cell.height}"`;
+      const ink = value > 0.5 ? "white" : "#222";
+      const text = `<text x="${x + cell.width / 2}" y="${y + 15}" text-anchor="middle" fill="${ink}">`;
+      return [`<rect ${place} fill="${shadeOf(value)}" stroke="#ddd"/>${text}${format(value)}</text>`];
+    }),
+  );
+  // At least as wide as its title, about 7 pixels a letter.
+  const width = Math.max(cell.left + columns.length * cell.width, 16 + 7 * title.length) + 24;
+  const height = cell.top + rows.length * cell.height + 24;
+  const xLabels = columns.map((text, column) =>
+    label(cell.left + (column + 0.5) * cell.width, cell.top - 8, text, "middle"),
+  );
+  const yLabels = rows.map((text, row) =>
+    label(cell.left - 8, cell.top + row * cell.height + 15, text, "end"),
+  );
+  const head = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}"`;
+  const heading = `<title>${escapeXml(title)}</title><rect width="100%" height="100%" fill="white"/>${label(8, 24, title, "start")}`;
+  const parts = [heading, label(8, cell.top - 8, corner, "start"), ...xLabels, ...yLabels, ...cells];
+  return `${head} font-family="sans-serif" font-size="12" fill="#222">${parts.join("\n")}\n</svg>\n`;
 }
 
 /** Returns the depth of a record in [0, 1], in tenths; undefined where its task has none. */
@@ -157,35 +197,30 @@ export function drawDepthMap(title: string, examples: readonly ExampleRecord[]):
   const ascending = (values: readonly number[]): number[] => [...new Set(values)].sort((a, b) => a - b);
   const lengths = ascending(placed.map(({ length }) => length));
   const depths = ascending(placed.map(({ depth }) => depth));
-  const label = (x: number, y: number, text: string, anchor: string): string =>
-    `<text x="${x}" y="${y}" text-anchor="${anchor}">${escapeXml(text)}</text>`;
-  const cells = depths.flatMap((depth, row) =>
-    lengths.flatMap((length, column) => {
-      const scores = placed
-        .filter((one) => one.depth === depth && one.length === length)
-        .map(({ score }) => score);
-      if (scores.length === 0) return [];
-      const [x, y, score] = [cell.left + column * cell.width, cell.top + row * cell.height, mean(scores)];
-      const place = `x="${x}" y="${y}" width="${cell.width}" height="${cell.height}"`;
-      const ink = score > 0.5 ? "white" : "#222";
-      const text = `<text x="${x + cell.width / 2}" y="${y + 15}" text-anchor="middle" fill="${ink}">`;
-      return [
-        `<rect ${place} fill="${shadeOf(score)}" stroke="#ddd"/>${text}${Math.round(100 * score)}</text>`,
-      ];
-    }),
-  );
-  const [width, height] = [
-    cell.left + lengths.length * cell.width + 24,
-    cell.top + depths.length * cell.height + 24,
-  ];
-  const xLabels = lengths.map((length, column) =>
-    label(cell.left + (column + 0.5) * cell.width, cell.top - 8, formatTokens(length), "middle"),
-  );
-  const yLabels = depths.map((depth, row) =>
-    label(cell.left - 8, cell.top + row * cell.height + 15, `${Math.round(100 * depth)}%`, "end"),
-  );
-  const head = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}"`;
-  const heading = `<title>${escapeXml(title)}</title><rect width="100%" height="100%" fill="white"/>${label(8, 24, title, "start")}`;
-  const parts = [heading, label(8, cell.top - 8, "depth", "start"), ...xLabels, ...yLabels, ...cells];
-  return `${head} font-family="sans-serif" font-size="12" fill="#222">${parts.join("\n")}\n</svg>\n`;
+  return drawShadeMap({
+    title,
+    corner: "depth",
+    rows: depths.map((depth) => `${Math.round(100 * depth)}%`),
+    columns: lengths.map(formatTokens),
+    valueAt(row, column) {
+      const here = placed.filter(({ depth, length }) => depth === depths[row] && length === lengths[column]);
+      return here.length === 0 ? undefined : mean(here.map(({ score }) => score));
+    },
+    format: (score) => String(Math.round(100 * score)),
+  });
+}
+
+/** Draws how far the gates of one policy open, in percent, by head (down) and layer (across); undefined without gates. */
+export function drawGateMap(title: string, examples: readonly ExampleRecord[]): string | undefined {
+  const openings = examples.flatMap(({ gateOpening }) => (gateOpening?.length ? [gateOpening] : []));
+  const [first] = openings;
+  if (first === undefined) return undefined;
+  return drawShadeMap({
+    title,
+    corner: "head, layer",
+    rows: (first[0] ?? []).map((_, head) => String(head)),
+    columns: first.map((_, layer) => String(layer)),
+    valueAt: (head, layer) => mean(openings.map((layers) => layers[layer]?.[head] ?? Number.NaN)),
+    format: (opening) => (100 * opening).toFixed(1),
+  });
 }

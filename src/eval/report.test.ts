@@ -28,6 +28,13 @@ function example(policy: string, lengthTokens: number, index: number, score: num
     decodeTokensPerSecond: null,
     timeToFirstTokenMs: 1500,
     meanGateOpening: policy === "paper" ? [0.25, 0.5] : [],
+    gateOpening:
+      policy === "paper"
+        ? [
+            [0.125, 0.375],
+            [0.5, 0.5],
+          ]
+        : [],
     runtime: "test",
   };
 }
@@ -84,12 +91,30 @@ describe("a report", () => {
   });
 
   it("draws a line a policy, and depths against lengths", () => {
-    expect(Object.keys(plots)).toEqual(["needle.svg", "needle-paper-depths.svg", "needle-full-depths.svg"]);
+    expect(Object.keys(plots)).toEqual([
+      "needle.svg",
+      "needle-paper-depths.svg",
+      "needle-paper-gates.svg",
+      "needle-full-depths.svg",
+    ]);
     expect(plots["needle.svg"]).toContain(">paper</text>");
     const map = plots["needle-paper-depths.svg"] ?? "";
     // Four depths at 1K, two of them at 4K.
     expect(map.match(/<rect x=/g)).toHaveLength(6);
     expect(map).toContain(">30%</text>");
+  });
+
+  it("draws how far the gate of each head and layer opens", () => {
+    const map = plots["needle-paper-gates.svg"] ?? "";
+    expect([...map.matchAll(/fill="(?:#222|white)">([\d.]+)</g)].map(([, value]) => value)).toEqual(
+      expect.arrayContaining(["12.5", "37.5", "50.0"]),
+    );
+    expect(map.match(/<rect x=/g)).toHaveLength(4);
+    // Records of earlier versions tell of layers alone.
+    const earlier = records.map((record) => ({ ...record, gateOpening: undefined }));
+    expect(Object.keys(makeReport(earlier, (_, { task }) => task).plots)).not.toContain(
+      "needle-paper-gates.svg",
+    );
   });
 
   it("is made of nothing but refusals too", () => {

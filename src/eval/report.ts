@@ -6,7 +6,7 @@ import { escapeXml } from "../train/line-plot.ts";
 import type { EvaluationRecord, ExampleRecord } from "./evaluation-record.ts";
 import { mean } from "./intervals.ts";
 import { hasLikelihoods, tabulateLikelihoods } from "./likelihood-tables.ts";
-import { drawDepthMap, drawRowPlots, formatTokens } from "./report-plots.ts";
+import { drawDepthMap, drawGateMap, drawRowPlots, formatTokens } from "./report-plots.ts";
 import { type SummaryRow, summarize } from "./summarize.ts";
 import { dropEmptyColumns, notApplicable, type Table } from "./table.ts";
 
@@ -23,7 +23,10 @@ export interface Report {
 
 interface Section {
   readonly title: string;
-  readonly tables: readonly Table[];
+  /** Of scores, before the plots. */
+  readonly scores: readonly Table[];
+  /** Of costs and gates, behind them. */
+  readonly costs: readonly Table[];
   readonly plots: readonly { readonly file: string; readonly svg: string }[];
   readonly notes: readonly string[];
 }
@@ -118,8 +121,13 @@ function makeSection(
   const name = fileNameOf(title);
   const maps = [...new Set(examples.map(({ policy }) => policy))].flatMap((policy) => {
     const own = examples.filter((example) => example.policy === policy);
-    const svg = drawDepthMap(`${title}, ${policy}: score by depth and length`, own);
-    return svg === undefined ? [] : [{ file: `${name}-${fileNameOf(policy)}-depths.svg`, svg }];
+    const drawn = [
+      ["depths", drawDepthMap(`${title}, ${policy}: score by depth and length`, own)],
+      ["gates", drawGateMap(`${title}, ${policy}: mean gate by head and layer, %`, own)],
+    ] as const;
+    return drawn.flatMap(([what, svg]) =>
+      svg === undefined ? [] : [{ file: `${name}-${fileNameOf(policy)}-${what}.svg`, svg }],
+    );
   });
   const gates = tabulateGates(examples);
   const notes = rows.flatMap(({ policy, lengthTokens, reason }) =>
@@ -129,7 +137,8 @@ function makeSection(
   const hasResult = rows.some(({ result }) => result !== undefined);
   return {
     title,
-    tables: [...scores, ...(hasResult ? [tabulateCosts(rows)] : []), ...(gates === undefined ? [] : [gates])],
+    scores,
+    costs: [...(hasResult ? [tabulateCosts(rows)] : []), ...(gates === undefined ? [] : [gates])],
     plots: [...(hasResult ? [{ file: `${name}.svg`, svg: drawRowPlots(title, rows) }] : []), ...maps],
     notes: [...new Set(notes)],
   };
@@ -152,9 +161,10 @@ function writeMarkdown(title: string, sections: readonly Section[]): string {
     ].join("\n");
   const blocks = sections.flatMap((section) => [
     `## ${section.title}`,
-    ...section.tables.map(table),
+    ...section.scores.map(table),
     ...section.notes.map((note) => `- ${note}`),
     ...section.plots.map(({ file }) => `![${file}](${file})`),
+    ...section.costs.map(table),
   ]);
   return `${[`# ${title}`, explanation, ...blocks].join("\n\n")}\n`;
 }
@@ -183,9 +193,10 @@ function writeHtml(title: string, sections: readonly Section[]): string {
     `<div class="table" tabindex="0"><table><tr>${head.map(heading).join("")}</tr>\n${rows.map(row).join("\n")}</table></div>`;
   const blocks = sections.flatMap((section) => [
     `<h2>${escapeXml(section.title)}</h2>`,
-    ...section.tables.map(table),
+    ...section.scores.map(table),
     ...section.notes.map((note) => `<p>${escapeXml(note)}</p>`),
     ...section.plots.map(({ svg }) => svg),
+    ...section.costs.map(table),
   ]);
   const head = `<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escapeXml(title)}</title><style>${style}</style>`;
   const body = [`<h1>${escapeXml(title)}</h1>`, `<p>${explanation}</p>`, ...blocks].join("\n");

@@ -53,6 +53,7 @@ export async function scoreText(
     decodeTokensPerSecond: null,
     timeToFirstTokenMs: null,
     meanGateOpening: [...stats.meanGateOpening],
+    gateOpening: stats.gateOpening.map((heads) => [...heads]),
     likelihoods,
   };
 }

@@ -27,7 +27,7 @@ class FullState implements MemoryState {
   readonly #cache: LocalCache;
   readonly commitCount = 0;
   readonly path = "base";
-  readonly meanGateOpening: readonly number[] = [];
+  readonly gateOpening: readonly (readonly number[])[] = [];
 
   constructor(geometry: AttentionGeometry, runTokens: number, cache: LocalCache) {
     this.#geometry = geometry;

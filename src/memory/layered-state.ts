@@ -57,7 +57,7 @@ export class LayeredSlotState implements MemoryState {
   #commits: number;
   /** The bias of each group as it was last fed: until the next commit it is the same. */
   readonly #lastBiases = new Map<number, { readonly commitCount: number; readonly tensor: HostTensor }>();
-  readonly meanGateOpening: readonly number[] = [];
+  readonly gateOpening: readonly (readonly number[])[] = [];
 
   private constructor(
     design: LayeredDesign,

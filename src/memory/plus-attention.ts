@@ -13,6 +13,7 @@ import type { GraphBuilder } from "../graph/builder.ts";
 import type { Value } from "../graph/graph.ts";
 import type { WeightReader } from "../graph/weights.ts";
 import type { LinearMemoryDesign } from "./adapter.ts";
+import { gateOpeningName, writeNoOpening, writeOpening } from "./gate-openings.ts";
 import { type AttentionGeometry, memoryLayers } from "./geometry.ts";
 import { makeLearnedFeatures } from "./learned-features.ts";
 import { declareLinearMemory, writeElu1Features, writeMemoryRead } from "./linear-memory.ts";
@@ -24,7 +25,7 @@ import {
 } from "./local-attention.ts";
 import type { AttentionInputs, AttentionWriter } from "./policy.ts";
 import { writeConvexFusion, writeReadGateLogit } from "./read-gate.ts";
-import { gateOpeningName, memoryActiveName } from "./segmented-state.ts";
+import { memoryActiveName } from "./segmented-state.ts";
 import { SlotAttentionWriter } from "./slot-attention.ts";
 
 /** Says what there is beyond slots. */
@@ -99,11 +100,11 @@ class PlusAttentionWriter implements AttentionWriter {
         const { output, total } = writeMemoryRead(then, this.#geometry, inputs.query, buffers, features);
         const gate = this.#writeGate(then, layer, memory, attention, total, logSum);
         const fused = writeConvexFusion(then, this.#geometry, attention, output, gate);
-        return [fused, newKeys, newValues, then.reduceMean(gate, [0, 1], true)];
+        return [fused, newKeys, newValues, writeOpening(then, gate)];
       },
       (otherwise) => [
         ...writeAttention(otherwise, this.#geometry, parts),
-        ...(memory === undefined ? [] : [otherwise.reshape(otherwise.scalar(0), [1, 1])]),
+        ...(memory === undefined ? [] : [writeNoOpening(otherwise, this.#geometry.queryHeadCount)]),
       ],
       names,
     );

@@ -10,6 +10,7 @@ import type { Value } from "../graph/graph.ts";
 import { WeightReader } from "../graph/weights.ts";
 import type { TensorMemory } from "../runtime/tensor-memory.ts";
 import { type Adapter, designOf } from "./adapter.ts";
+import { GateOpenings, gateOpeningName, writeNoOpening, writeOpening } from "./gate-openings.ts";
 import {
   type AttentionGeometry,
   type ContextSettings,
@@ -30,7 +31,6 @@ import { writeConvexFusion, writeReadGate } from "./read-gate.ts";
 import {
   commitCountAt,
   createSegmentedCache,
-  gateOpeningName,
   memoryActiveName,
   memorySwitch,
   restoreSegmentedState,
@@ -71,14 +71,11 @@ export function beginGatedAttention(
         (then) => {
           const read = writeMemoryRead(then, geometry, inputs.query, memory).output;
           const gate = writeGate(then, layer, attention);
-          return [
-            writeConvexFusion(then, geometry, attention, read, gate),
-            then.reduceMean(gate, [0, 1], true),
-          ];
+          return [writeConvexFusion(then, geometry, attention, read, gate), writeOpening(then, gate)];
         },
         (otherwise) => [
           otherwise.named(`base_attention.${layer}`, attention),
-          otherwise.reshape(otherwise.scalar(0), [1, 1]),
+          writeNoOpening(otherwise, geometry.queryHeadCount),
         ],
       );
       openings.push(opening);
@@ -130,9 +127,10 @@ export function createSegmentedPolicy(
   context: ContextSettings,
   linear: SegmentedMemory | undefined,
 ): MemoryPolicy {
-  const { layerCount: L, keyValueHeadCount: K, headSize: D } = geometry;
+  const { layerCount: L, keyValueHeadCount: K, queryHeadCount: H, headSize: D } = geometry;
   const remembers = linear !== undefined;
   const N = memoryLayers(geometry).length;
+  const gateLayers = remembers ? N : 0;
   const usedAt = (length: number): number => length - commitCountAt(context, length) * context.segmentTokens;
   const arraySizes: MemoryPolicy["arraySizes"] = (lengthTokens) => {
     const local = L * K * usedAt(lengthTokens) * D;
@@ -141,7 +139,7 @@ export function createSegmentedPolicy(
       { name: "keys", length: local, dtype: float32 },
       { name: "values", length: local, dtype: float32 },
       { name: "sink_keys", length: L * K * context.sinkTokens * D, dtype: float32 },
-      { name: "gate_sums", length: N, dtype: "float64" as const },
+      { name: "gate_sums", length: gateLayers * H, dtype: "float64" as const },
     ];
     if (!remembers) return sizes;
     const memory = [
@@ -156,14 +154,14 @@ export function createSegmentedPolicy(
       cache: createSegmentedCache(geometry, context, memory),
       sinkKeys: new Float32Array(L * K * context.sinkTokens * D),
       memory: remembers ? new LinearMemory(geometry, memory) : undefined,
-      gateSums: new Float64Array(N),
+      openings: new GateOpenings(gateLayers, H),
     });
   const memoryBytes = remembers ? N * K * D * (D + 1) * 4 : 0;
   const localBytes = L * K * D * 4 * (2 * localCapacityTokens(context) + context.sinkTokens);
   return {
     name,
     maxLengthTokens: Number.POSITIVE_INFINITY,
-    stateBytesAt: () => localBytes + memoryBytes + N * 8,
+    stateBytesAt: () => localBytes + memoryBytes + gateLayers * H * 8,
     beginAttention: linear?.beginAttention ?? ((b) => beginLocalAttention(b, geometry)),
     switches: (tokenCount, path) => ({
       ...localSwitches(tokenCount),

@@ -8,13 +8,15 @@
 
 import { InternalError } from "../errors.ts";
 import type { NamedTensors, RuntimeSession } from "../runtime/runtime.ts";
-import { hostFloats, type Tensor, type TensorMemory } from "../runtime/tensor-memory.ts";
+import type { Tensor, TensorMemory } from "../runtime/tensor-memory.ts";
 import { hostTensor } from "../tensor/host-tensor.ts";
+import { GateOpenings } from "./gate-openings.ts";
 import {
   type AttentionGeometry,
   type ContextSettings,
   kindOfLayer,
   localCapacityTokens,
+  memoryLayers,
 } from "./geometry.ts";
 import { LinearMemory } from "./linear-memory.ts";
 import { LocalCache } from "./local-cache.ts";
@@ -23,8 +25,6 @@ import type { MemoryState, StateArray, TokenCounts } from "./policy.ts";
 import { rotateRows } from "./rotary.ts";
 import { SavedArrays } from "./state-arrays.ts";
 
-/** Names the output of the inference graph that carries the mean gate opening of each layer with a memory, `[N]`. */
-export const gateOpeningName = "gate_opening";
 /** Names the input of the inference graph that says whether the memory is read, bool `[]`. */
 export const memoryActiveName = "memory_active";
 
@@ -40,8 +40,8 @@ export interface SegmentedParts {
   /** Keys of the sinks as they were first rotated, `[L, K, S, D]`. */
   readonly sinkKeys: Float32Array;
   readonly memory: LinearMemory | undefined;
-  /** Sums over gated tokens of the mean gate opening, `[N]`: one a layer that has a memory. */
-  readonly gateSums: Float64Array;
+  /** Of the layers that have a memory. */
+  readonly openings: GateOpenings;
 }
 
 /** Makes an empty local cache of the right size. */
@@ -67,7 +67,7 @@ export class SegmentedState implements MemoryState {
   readonly #cache: LocalCache;
   readonly #sinkKeys: Float32Array;
   readonly #memory: LinearMemory | undefined;
-  readonly #gateSums: Float64Array;
+  readonly #openings: GateOpenings;
   #length: number;
   #commits: number;
 
@@ -77,7 +77,7 @@ export class SegmentedState implements MemoryState {
     this.#cache = parts.cache;
     this.#sinkKeys = parts.sinkKeys;
     this.#memory = parts.memory;
-    this.#gateSums = parts.gateSums;
+    this.#openings = parts.openings;
     this.#length = parts.lengthTokens;
     this.#commits = (parts.lengthTokens - parts.cache.usedTokens) / context.segmentTokens;
   }
@@ -91,7 +91,7 @@ export class SegmentedState implements MemoryState {
   }
 
   get sizeBytes(): number {
-    const fixed = this.#sinkKeys.byteLength + this.#gateSums.byteLength;
+    const fixed = this.#sinkKeys.byteLength + this.#openings.sizeBytes;
     return this.#cache.sizeBytes + fixed + (this.#memory?.sizeBytes ?? 0);
   }
 
@@ -116,9 +116,8 @@ export class SegmentedState implements MemoryState {
     return this.#memory !== undefined && this.#commits > 0 ? "gated" : "base";
   }
 
-  get meanGateOpening(): readonly number[] {
-    const count = this.#length - Math.min(this.#length, localCapacityTokens(this.#context));
-    return count === 0 || this.#memory === undefined ? [] : Array.from(this.#gateSums, (sum) => sum / count);
+  get gateOpening(): readonly (readonly number[])[] {
+    return this.#openings.means(Math.max(0, this.#length - localCapacityTokens(this.#context)));
   }
 
   get roomTokens(): number {
@@ -135,10 +134,7 @@ export class SegmentedState implements MemoryState {
   absorb(outputs: NamedTensors, tokenCount: number): void {
     absorbLocal(this.#geometry, () => this.#cache, outputs, tokenCount);
     this.#length += tokenCount;
-    if (this.path === "gated" && gateOpeningName in outputs) {
-      for (const [layer, mean] of hostFloats(outputs[gateOpeningName], gateOpeningName).entries())
-        this.#gateSums[layer] = (this.#gateSums[layer] ?? 0) + mean * tokenCount;
-    }
+    if (this.path === "gated") this.#openings.absorb(outputs, tokenCount);
   }
 
   /** Gives what the commit graph is fed at the next commit, which must be due; nothing without a memory. */
@@ -180,7 +176,7 @@ export class SegmentedState implements MemoryState {
       cache: this.#cache.clone(),
       sinkKeys: this.#sinkKeys.slice(),
       memory: this.#memory?.clone(),
-      gateSums: this.#gateSums.slice(),
+      openings: this.#openings.clone(),
     });
   }
 
@@ -195,7 +191,7 @@ export class SegmentedState implements MemoryState {
       { name: "keys", data: keys },
       { name: "values", data: values },
       { name: "sink_keys", data: this.#sinkKeys.slice() },
-      { name: "gate_sums", data: this.#gateSums.slice() },
+      { name: "gate_sums", data: this.#openings.export() },
     ];
     if (this.#memory === undefined) return arrays;
     const { matrix, normalizer } = await this.#memory.export();
@@ -220,11 +216,14 @@ export function restoreSegmentedState(
   cache.import(saved.floats("keys"), saved.floats("values"), tokens.used);
   const linear = saved.has("memory_matrix") ? new LinearMemory(geometry, memory) : undefined;
   linear?.import(saved.floats("memory_matrix"), saved.floats("memory_normalizer"));
+  const gateLayers = linear === undefined ? 0 : memoryLayers(geometry).length;
+  const openings = new GateOpenings(gateLayers, geometry.queryHeadCount);
+  openings.import(saved.doubles("gate_sums"));
   return new SegmentedState(geometry, context, {
     lengthTokens: tokens.length,
     cache,
     sinkKeys: saved.floats("sink_keys"),
     memory: linear,
-    gateSums: saved.doubles("gate_sums"),
+    openings,
   });
 }

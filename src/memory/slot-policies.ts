@@ -83,7 +83,11 @@ function arraySizesOf(
       length: N * countNumbers(design.numbers, K) * usedTokens,
       dtype: numbersDType(design),
     },
-    { name: "gate_sums", length: design.memory === undefined ? 0 : N, dtype: float64 },
+    {
+      name: "gate_sums",
+      length: design.memory === undefined ? 0 : N * geometry.queryHeadCount,
+      dtype: float64,
+    },
   ];
   const sums = [{ name: "key_sums", length: KeySums.lengthFor(geometry), dtype: float64 }];
   const memory = [

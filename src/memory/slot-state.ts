@@ -11,6 +11,7 @@ import type { NamedTensors, RuntimeSession } from "../runtime/runtime.ts";
 import { hostFloats, releaseTensors, type Tensor, type TensorMemory } from "../runtime/tensor-memory.ts";
 import { type HostTensor, hostTensor } from "../tensor/host-tensor.ts";
 import { scoreCandidates } from "./candidate-scores.ts";
+import { GateOpenings } from "./gate-openings.ts";
 import {
   type AttentionGeometry,
   type ContextSettings,
@@ -25,7 +26,7 @@ import type { LocalCache } from "./local-cache.ts";
 import { absorbLocal, localAttentionFeeds } from "./local-feeds.ts";
 import type { MemoryState, StateArray, TokenCounts } from "./policy.ts";
 import { type AttentionScoring, queryWeightFeeds, receivedAttentionName } from "./received-attention.ts";
-import { createSegmentedCache, gateOpeningName, memorySwitch } from "./segmented-state.ts";
+import { createSegmentedCache, memorySwitch } from "./segmented-state.ts";
 import { firstPlaceFeeds, slotBiasName } from "./slot-attention.ts";
 import {
   movedKeysName,
@@ -83,7 +84,7 @@ interface SlotParts {
   readonly numbers: TokenNumbers;
   readonly memory: LinearMemory | undefined;
   /** Sums over gated tokens of the mean gate opening, `[N]`; empty without a memory. */
-  readonly gateSums: Float64Array;
+  readonly openings: GateOpenings;
   readonly keySums: KeySums | undefined;
 }
 
@@ -122,7 +123,7 @@ export class SlotState implements MemoryState {
         dtype: numbersDType(design),
       }),
       memory: linear && new LinearMemory(geometry, memory, linear.featureCount),
-      gateSums: new Float64Array(linear === undefined ? 0 : layerCount),
+      openings: new GateOpenings(linear === undefined ? 0 : layerCount, geometry.queryHeadCount),
       keySums: createKeySums?.(),
     });
   }
@@ -144,7 +145,7 @@ export class SlotState implements MemoryState {
     parts.keptKeys.import(saved.floats("kept_keys"));
     if (usedTokens > 0) parts.numbers.write(saved.numbers("token_numbers"), 0, usedTokens);
     parts.memory?.import(saved.floats("memory_matrix"), saved.floats("memory_normalizer"));
-    parts.gateSums.set(saved.doubles("gate_sums"));
+    parts.openings.import(saved.doubles("gate_sums"));
     parts.keySums?.import(saved.doubles("key_sums"));
     return new SlotState(design, { ...parts, lengthTokens });
   }
@@ -158,9 +159,9 @@ export class SlotState implements MemoryState {
   }
 
   get sizeBytes(): number {
-    const { cache, keptKeys, numbers, memory, gateSums, keySums } = this.#parts;
+    const { cache, keptKeys, numbers, memory, openings, keySums } = this.#parts;
     const exact = cache.sizeBytes + keptKeys.sizeBytes + numbers.sizeBytes;
-    return exact + (memory?.sizeBytes ?? 0) + gateSums.byteLength + (keySums?.sizeBytes ?? 0);
+    return exact + (memory?.sizeBytes ?? 0) + openings.sizeBytes + (keySums?.sizeBytes ?? 0);
   }
 
   get #leftTokens(): number {
@@ -189,9 +190,8 @@ export class SlotState implements MemoryState {
     return this.#lastChosen;
   }
 
-  get meanGateOpening(): readonly number[] {
-    const count = this.#length - Math.min(this.#length, localCapacityTokens(this.#design.context));
-    return count === 0 ? [] : Array.from(this.#parts.gateSums, (sum) => sum / count);
+  get gateOpening(): readonly (readonly number[])[] {
+    return this.#parts.openings.means(Math.max(0, this.#length - localCapacityTokens(this.#design.context)));
   }
 
   get roomTokens(): number {
@@ -237,7 +237,7 @@ export class SlotState implements MemoryState {
 
   absorb(outputs: NamedTensors, tokenCount: number): void {
     const { geometry, attentionScoring } = this.#design;
-    const { cache, numbers, gateSums, keySums } = this.#parts;
+    const { cache, numbers, openings, keySums } = this.#parts;
     const { usedTokens: heldTokens, places } = cache;
     const name = attentionScoring === undefined ? tokenNumbersName : receivedAttentionName(0);
     const newNumbers = hostFloats(outputs[name], name);
@@ -246,9 +246,7 @@ export class SlotState implements MemoryState {
     else numbers.add(newNumbers, { places, heldTokens, tokenCount });
     keySums?.absorb(outputs);
     this.#length += tokenCount;
-    if (this.path === "base" || gateSums.length === 0) return;
-    for (const [layer, mean] of hostFloats(outputs[gateOpeningName], gateOpeningName).entries())
-      gateSums[layer] = (gateSums[layer] ?? 0) + mean * tokenCount;
+    if (this.path === "gated") openings.absorb(outputs, tokenCount);
   }
 
   /** Gives the scores of the candidates of every layer and head: N * K rows of B + T. */
@@ -321,14 +319,14 @@ export class SlotState implements MemoryState {
   }
 
   clone(): SlotState {
-    const { cache, keptKeys, numbers, memory, gateSums, keySums } = this.#parts;
+    const { cache, keptKeys, numbers, memory, openings, keySums } = this.#parts;
     return new SlotState(this.#design, {
       lengthTokens: this.#length,
       cache: cache.clone(),
       keptKeys: keptKeys.clone(),
       numbers: numbers.clone(),
       memory: memory?.clone(),
-      gateSums: gateSums.slice(),
+      openings: openings.clone(),
       keySums: keySums?.clone(),
     });
   }
@@ -340,14 +338,14 @@ export class SlotState implements MemoryState {
   }
 
   async exportArrays(): Promise<readonly StateArray[]> {
-    const { cache, keptKeys, numbers, memory, gateSums, keySums } = this.#parts;
+    const { cache, keptKeys, numbers, memory, openings, keySums } = this.#parts;
     const { keys, values } = await cache.export();
     const arrays: StateArray[] = [
       { name: "keys", data: keys },
       { name: "values", data: values },
       { name: "kept_keys", data: await keptKeys.export() },
       { name: "token_numbers", data: numbers.export(cache.usedTokens) },
-      { name: "gate_sums", data: gateSums.slice() },
+      { name: "gate_sums", data: openings.export() },
     ];
     if (keySums !== undefined) arrays.push({ name: "key_sums", data: keySums.export() });
     if (memory === undefined) return arrays;

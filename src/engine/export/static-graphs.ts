@@ -8,10 +8,10 @@
 import type { Graph } from "../../graph/graph.ts";
 import { toPortableGraph } from "../../graph/portable.ts";
 import { specializeGraph } from "../../graph/specialize.ts";
+import { gateOpeningName } from "../../memory/gate-openings.ts";
 import { type ContextSettings, localCapacityTokens } from "../../memory/geometry.ts";
 import { placesSymbol, tokensSymbol } from "../../memory/local-attention.ts";
 import type { MemoryPolicy, MemoryState } from "../../memory/policy.ts";
-import { gateOpeningName } from "../../memory/segmented-state.ts";
 import { inferenceNames } from "../../models/decoder.ts";
 import { hostTensor } from "../../tensor/host-tensor.ts";
 
