@@ -157,9 +157,10 @@ describe("layers with a window", () => {
     const session = model.createSession();
     await session.append(oddTokens);
     expect(session.stats.meanGateOpening).toHaveLength(1);
-    // Keys and values [2, L, K, C, D], sink keys [L, K, S, D], M and z [1, K, D, D + 1], a gate sum, V logits, 64 ids.
+    // Keys and values [2, L, K, C, D], sink keys [L, K, S, D], M and z [1, K, D, D + 1], a gate sum a head, V logits, 64 ids.
     const [L, K, D] = [3, 2, 10];
-    const bytes = 4 * L * K * D * (2 * oddCapacity + 3) + 4 * K * D * (D + 1) + 8 + 4 * (282 + 64);
+    const H = model.config.geometry.queryHeadCount;
+    const bytes = 4 * L * K * D * (2 * oddCapacity + 3) + 4 * K * D * (D + 1) + 8 * H + 4 * (282 + 64);
     expect(session.stateBytes).toBe(bytes);
     const again = await model.restoreSession(await session.save());
     await Promise.all([session, again].map((one) => one.append(oddTokens)));
