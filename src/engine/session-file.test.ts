@@ -158,9 +158,19 @@ describe("bytes that are refused", () => {
   });
 
   it("say that they are of a newer version, with both numbers", () => {
-    const newer = edit(saved, (_, view) => view.setUint32(8, 2, true));
+    const newer = edit(saved, (_, view) => view.setUint32(8, 3, true));
     expect(() => decode(newer)).toThrow(UnsupportedError);
-    expect(refusalOf(newer)).toMatch(/version of the format, got 2, expected at most 1.*Update this package/);
+    expect(refusalOf(newer)).toMatch(/version of the format, got 3, expected at most 2.*Update this package/);
+  });
+
+  it("say that they are of an earlier version, where their arrays are others; else they are read", async () => {
+    const earlier = edit(saved, (_, view) => view.setUint32(8, 1, true));
+    expect(decode(earlier).state.lengthTokens).toBe(20);
+    const withoutLogits = await encodeSession(identity, { ...makeSnapshot(20), logits: undefined });
+    const unlike = edit(withoutLogits, (_, view) => view.setUint32(8, 1, true));
+    expect(refusalOf(unlike)).toMatch(
+      /an earlier version of the format.*got 1, expected 2.*Read its text again/,
+    );
   });
 
   it("say that the header is too long for them", () => {

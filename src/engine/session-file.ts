@@ -21,7 +21,8 @@ import type { TensorMemory } from "../runtime/tensor-memory.ts";
 import type { ChatTranscript } from "./transcript.ts";
 
 const magic = new TextEncoder().encode("EDGEINF\0");
-const formatVersion = 1;
+/** 2: gate openings by head; what fits of 1, which had them by layer, is read too. */
+const formatVersion = 2;
 const prefixBytes = 48;
 const headerLimitBytes = 1 << 20;
 
@@ -122,7 +123,13 @@ function parseJson(text: string): unknown {
   }
 }
 
-function readHeader(bytes: Uint8Array): { header: z.infer<typeof headerSchema>; payloadOffset: number } {
+interface ReadHeader {
+  readonly version: number;
+  readonly header: z.infer<typeof headerSchema>;
+  readonly payloadOffset: number;
+}
+
+function readHeader(bytes: Uint8Array): ReadHeader {
   const isBytes = bytes instanceof Uint8Array;
   const isSession =
     isBytes && bytes.length >= prefixBytes && magic.every((byte, index) => bytes[index] === byte);
@@ -167,7 +174,7 @@ function readHeader(bytes: Uint8Array): { header: z.infer<typeof headerSchema>; 
   const parsed = headerSchema.safeParse(parseJson(text));
   if (!parsed.success)
     refuse("the header does not parse", parsed.error.issues[0]?.message, "a session header", damagedRemedy);
-  return { header: parsed.data, payloadOffset: prefixBytes + headerBytes };
+  return { version, header: parsed.data, payloadOffset: prefixBytes + headerBytes };
 }
 
 function checkIdentity(got: SessionIdentity, expected: SessionIdentity): void {
@@ -217,7 +224,7 @@ export function decodeSession(
   vocabularySize: number,
   memory?: TensorMemory,
 ): SessionSnapshot {
-  const { header, payloadOffset } = readHeader(bytes);
+  const { version, header, payloadOffset } = readHeader(bytes);
   checkIdentity(header.identity, identity);
   const { lengthTokens, arrays } = header;
   if (lengthTokens > policy.maxLengthTokens) {
@@ -238,6 +245,14 @@ export function decodeSession(
       const array = arrays[index];
       return array?.name === name && array.length === length && array.dtype === dtype;
     });
+  if (!fits && version < formatVersion) {
+    refuse(
+      "the session was saved in an earlier version of the format, whose arrays this one lacks",
+      version,
+      String(formatVersion),
+      "Read its text again, or use the package that saved it.",
+    );
+  }
   const payloadBytes = countArrayBytes(wanted);
   if (!fits || payloadOffset + payloadBytes !== bytes.length) {
     refuse(
