@@ -37,7 +37,7 @@ const withSlots = "h2o,snapkv,pyramidkv,keydiff,plus";
 const equalBytes = `--equal-bytes ${withoutSlots} --distance 132`;
 const ablations = "slots-off,memory-off,gate-open,gate-closed,window-halved";
 
-/** 28 million tokens: 53 minutes on two cores. */
+/** 28 million tokens: 53 to 59 minutes on two cores. */
 const runs: readonly Run[] = [
   // Inside the trained context, beside full attention.
   {

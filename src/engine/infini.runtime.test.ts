@@ -1,14 +1,17 @@
 import { describe, expect, it } from "vitest";
 import {
   bitsOf,
+  editTensors,
   largestDifference,
   loadModel,
+  loadTiny,
   logitsOf,
   tinyCapacity,
   tinyContext,
   tinyIds,
 } from "../../test/support/tiny-sessions.ts";
-import { createTinyModelFolder } from "../testing/tiny-model.ts";
+import { hostTensor } from "../tensor/host-tensor.ts";
+import { createTinyAdapterFolder, createTinyModelFolder } from "../testing/tiny-model.ts";
 import type { Model } from "./model.ts";
 
 const load = (policy: "infini" | "streaming"): Promise<Model> =>
@@ -19,6 +22,38 @@ async function logitsAfter(model: Model, length: number): Promise<Float32Array> 
   await session.append(tinyIds(length));
   return logitsOf(session).slice();
 }
+
+describe("Infini-attention with an adapter", () => {
+  it("tells the gate of each layer and head as it was trained: sigmoid(beta), whatever the tokens", async () => {
+    const [layerCount, headCount] = [2, 4];
+    const betas = Array.from({ length: layerCount }, (_, layer) =>
+      Array.from({ length: headCount }, (__, head) => layer - head / 2),
+    );
+    const drawn = createTinyAdapterFolder({ variant: "infini" });
+    const adapter = await editTensors(drawn, "adapter_model.safetensors", (tensors) => {
+      for (const [layer, heads] of betas.entries())
+        tensors[`layers.${layer}.read_gate.beta`] = hostTensor(
+          "float32",
+          [headCount],
+          Float32Array.from(heads),
+        );
+    });
+    await using model = await loadTiny("infini", { adapter });
+    using session = model.createSession();
+    await session.append(tinyIds(tinyCapacity));
+    expect(session.stats.gateOpening).toEqual([]);
+    await session.append(tinyIds(3 * tinyContext.segmentTokens));
+    const { gateOpening, meanGateOpening } = session.stats;
+    expect(gateOpening.map((heads) => heads.length)).toEqual([headCount, headCount]);
+    for (const [layer, heads] of betas.entries()) {
+      const expected = heads.map((beta) => 1 / (1 + Math.exp(-beta)));
+      for (const [head, opening] of expected.entries())
+        expect(gateOpening[layer]?.[head]).toBeCloseTo(opening, 6);
+      const mean = expected.reduce((sum, one) => sum + one, 0) / headCount;
+      expect(meanGateOpening[layer]).toBeCloseTo(mean, 6);
+    }
+  });
+});
 
 describe("Infini-attention without an adapter", () => {
   it("is the base model, bit for bit, until the first commit", async () => {

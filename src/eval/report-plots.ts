@@ -220,7 +220,10 @@ export function drawGateMap(title: string, examples: readonly ExampleRecord[]): 
     corner: "head, layer",
     rows: (first[0] ?? []).map((_, head) => String(head)),
     columns: first.map((_, layer) => String(layer)),
-    valueAt: (head, layer) => mean(openings.map((layers) => layers[layer]?.[head] ?? Number.NaN)),
+    valueAt(head, layer) {
+      const here = openings.flatMap((layers) => layers[layer]?.[head] ?? []);
+      return here.length === 0 ? undefined : mean(here);
+    },
     format: (opening) => (100 * opening).toFixed(1),
   });
 }

@@ -106,15 +106,26 @@ describe("a report", () => {
 
   it("draws how far the gate of each head and layer opens", () => {
     const map = plots["needle-paper-gates.svg"] ?? "";
-    expect([...map.matchAll(/fill="(?:#222|white)">([\d.]+)</g)].map(([, value]) => value)).toEqual(
-      expect.arrayContaining(["12.5", "37.5", "50.0"]),
-    );
+    // Heads down, layers across.
+    expect([...map.matchAll(/fill="(?:#222|white)">([\d.]+)</g)].map(([, value]) => value)).toEqual([
+      ...["12.5", "50.0"],
+      ...["37.5", "50.0"],
+    ]);
     expect(map.match(/<rect x=/g)).toHaveLength(4);
     // Records of earlier versions tell of layers alone.
     const earlier = records.map((record) => ({ ...record, gateOpening: undefined }));
     expect(Object.keys(makeReport(earlier, (_, { task }) => task).plots)).not.toContain(
       "needle-paper-gates.svg",
     );
+  });
+
+  it("tells as many policies apart as there are, by colour, dashes and symbol", () => {
+    const many = Array.from({ length: 14 }, (_, index) => example(`policy ${index}`, 1024, 0, 1));
+    const svg = makeReport(many, (_, { task }) => task).plots["needle.svg"] ?? "";
+    const [first = ""] = svg.split("</g>");
+    const entries = [...first.matchAll(/h28"[^>]*stroke="(#\w+)"[^>]*?(dasharray="[^"]+")?\/>/g)];
+    expect(entries).toHaveLength(14);
+    expect(new Set(entries.map(([, color, dashes]) => `${color} ${dashes}`)).size).toBe(14);
   });
 
   it("is made of nothing but refusals too", () => {

@@ -7,9 +7,9 @@
  *   s'_n = mean of s_m,   |n - m| <= (k - 1) / 2,   k odd: the kernel
  *
  * SnapKV (arXiv 2404.14469, section 4.2) pools the attention of a prompt for the same reason, once, and by the largest of
- * the neighbours. In a stream a token is pooled when it first becomes a candidate; from then on it keeps s'. Neighbours are tokens that become candidates with it, or are still
- * behind them: not the sinks, and not what became a candidate before it. Commits come at fixed places of a stream, so
- * that s' does not depend on how it is cut.
+ * the neighbours. In a stream a token is pooled when it first becomes a candidate; from then on it keeps s'.
+ * Neighbours are tokens that become candidates with it, or are still behind them: not the sinks, and not what became a
+ * candidate before it. Commits come at fixed places of a stream, so that s' does not depend on how it is cut.
  */
 
 import { InternalError } from "../errors.ts";

@@ -20,8 +20,7 @@ import { commitCountAt } from "./segmented-state.ts";
 
 const geometry = tinyGeometry({ layerCount: 2, keyValueHeadCount: 2, headSize: 4, maxPositions: 300 });
 const { layerCount: L, keyValueHeadCount: K, queryHeadCount: H, headSize: D } = geometry;
-
-/** Gives the openings of a layer's heads: each a sixteenth more than the one before. */
+/** The openings of a layer's heads: each a sixteenth more than the one before. */
 const headsFrom = (first: number): number[] => Array.from({ length: H }, (_, head) => first + head / 16);
 const sizes = { hiddenSize: 6, headSize: D };
 const adapters: { readonly [Name in PolicyName]?: Adapter } = {
@@ -92,11 +91,7 @@ function outputsFor(
   return {
     ...Object.fromEntries(layers.flat()),
     gate_opening: hostTensor("float32", [1, L * H], Float32Array.from(openings.flatMap(headsFrom))),
-    token_numbers: hostTensor(
-      "float32",
-      [L, 1, K, count],
-      Float32Array.from({ length: L * K * count }, () => 0),
-    ),
+    token_numbers: zeros("float32", [L, 1, K, count]),
     ...Object.fromEntries(received),
     new_key_sums: zeros("float32", [L, K, D]),
   };
@@ -274,12 +269,14 @@ describe("segmented states", () => {
     expect([...keys.slice(8, 12)]).toEqual([122, 122, 122, 122]);
   });
 
-  it("average the gate of each head over the tokens that passed it, and have none without a memory", async () => {
+  it("average the gates over the tokens that passed them, whatever the runs", async () => {
     const { state, read } = begin("paper", context);
     await read(state, 9, [0.9, 0.9]);
     expect(state.gateOpening).toEqual([]);
-    await read(state, 3, [0.5, 0.25]);
+    await read(state, 1, [0.5, 0.25]);
     expect(state.gateOpening).toEqual([0.5, 0.25].map(headsFrom));
+    await read(state, 2, [0.875, 1]);
+    expect(state.gateOpening).toEqual([0.75, 0.75].map(headsFrom));
     const { state: without, read: readWithout } = begin("streaming", context);
     await readWithout(without, 12);
     expect(without.gateOpening).toEqual([]);

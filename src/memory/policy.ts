@@ -72,7 +72,10 @@ export interface MemoryState {
   readonly tokenCounts: TokenCounts;
   /** Whether attention reads the memory: `gated`, or only what is exact: `base`. */
   readonly path: "base" | "gated";
-  /** Mean opening of the read gates over the tokens that passed them, by layer with a memory and query head; empty when none has. */
+  /**
+   * Mean opening of the read gates over the tokens that passed them, by layer with a memory and query head; empty when
+   * none has.
+   */
   readonly gateOpening: readonly (readonly number[])[];
   /** Tokens that can be read before a commit is due (0: now); never more than one run may read. */
   readonly roomTokens: number;
